@@ -1,0 +1,28 @@
+# The whole reproduction. `snakemake --cores all` runs the preset `paper`; `--config preset=mini` the laptop's; `preset=mine.yaml` your own.
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+report: "workflow/report/workflow.rst"
+
+
+# Only used with `--sdm apptainer`; elsewhere `uv run` gives every job the locked environment.
+container: "docker://python:3.12-slim"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        all_results(),
+
+
+onsuccess:
+    show_main_table()

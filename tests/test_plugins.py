@@ -1,0 +1,109 @@
+"""Methods from three places, found by the same code; a broken one breaks only itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command
+from tvqsr.data.images import read_image
+from tvqsr.errors import UserError
+from tvqsr.plan import Plan
+from tvqsr.plan.method import load_method, method_folders
+from tvqsr.plugins import load_plugin
+
+METHOD = "name: mirror\ntitle: Mirror\nkind: control\ndiffers: everything\n"
+PLUGIN = """
+from torch import nn
+from tvqsr.contract import Upscaler
+from .neighbour import SCALE
+
+class Mirror(Upscaler):
+    def forward(self, image):
+        return nn.functional.interpolate(image, scale_factor=SCALE).flip(-1)
+
+def upscaler(trained):
+    return Mirror()
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A method in a package of somebody else's, as pip leaves it: a folder and its metadata."""
+    site = tmp_path / "site"
+    (site / "mirror").mkdir(parents=True)
+    (site / "mirror" / "method.yaml").write_text(METHOD)
+    (site / "mirror" / "plugin.py").write_text(PLUGIN)
+    (site / "mirror" / "neighbour.py").write_text("SCALE = 4\n")
+    info = site / "mirror_sr-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mirror-sr\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tvqsr.methods]\nmirror = mirror\n")
+    monkeypatch.syspath_prepend(str(site))
+    for name in [name for name in sys.modules if name.startswith("tvqsr_method_mirror")]:
+        monkeypatch.delitem(sys.modules, name)
+    return site / "mirror"
+
+
+def test_methods_are_found_in_all_three_places(installed: Path) -> None:
+    folders = method_folders()
+    assert folders["mirror"] == installed
+    assert folders["tvqrap"].parent.name == "methods"
+    assert folders["vq"].parent.name == "baselines"
+    load_plugin(load_method("mirror", "here"))
+
+
+def test_an_installed_method_takes_part(installed: Path, preset: Callable[..., Path], tvqsr: Command) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["entries"] = {"mirror": {"method": "mirror"}}
+        content["methods"] = {}
+
+    path = preset(change)
+    plan = Plan.load(str(path))
+    root = plan.paths.root
+    steps = (
+        ("record", "--preset", path),
+        ("prepare", root, "photos_test"),
+        ("upscale-entry", root, "mirror", "photos_test"),
+    )
+    for words in steps:
+        result = tvqsr(*words)
+        assert result.returncode == 0, result.stderr
+    lr = read_image(plan.paths.dataset("photos_test") / "LR" / "chelsea.png")
+    sr = read_image(plan.paths.images("mirror", 0, "photos_test") / "chelsea.png")
+    assert (sr[::4, ::4] == lr[:, ::-1]).all()
+
+
+def test_a_broken_method_breaks_only_those_who_use_it(installed: Path, preset: Callable[..., Path]) -> None:
+    (installed / "method.yaml").write_text("name: [")
+    assert Plan.load(str(preset())).runs
+    with pytest.raises(UserError, match=r"mirror.method\.yaml: is not valid YAML"):
+        Plan.load(str(preset(lambda p: p["entries"].update(m1={"method": "mirror"}))))
+
+
+def test_a_plugin_that_cannot_be_parsed_does_not_stop_the_plan(installed: Path, preset: Callable[..., Path]) -> None:
+    (installed / "plugin.py").write_text("def broken(:\n")
+    plan = Plan.load(str(preset(lambda p: p["entries"].update(m1={"method": "mirror"}))))
+    assert plan.upscale_key("m1")
+    with pytest.raises(UserError, match=r"plugin\.py: cannot be imported"):
+        load_plugin(plan.methods["mirror"])
+
+
+def test_a_plugin_without_the_functions_of_the_contract_is_named(installed: Path) -> None:
+    (installed / "plugin.py").write_text("x = 1\n")
+    with pytest.raises(UserError, match=r"plugin\.py: has no function `upscaler`"):
+        load_plugin(load_method("mirror", "here"))
+    (installed / "plugin.py").unlink()
+    with pytest.raises(UserError, match=r"plugin\.py: missing"):
+        load_plugin(load_method("mirror", "here"))
+
+
+def test_one_name_given_twice_is_refused(installed: Path) -> None:
+    info = next(installed.parent.glob("*.dist-info"))
+    (info / "entry_points.txt").write_text("[tvqsr.methods]\nvq = mirror\n")
+    with pytest.raises(UserError, match="method `vq` is given twice"):
+        method_folders()

@@ -1,0 +1,171 @@
+"""Summaries, tables, figures' crops and verdicts, from scores that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tvqsr.errors import UserError
+from tvqsr.plan import Plan
+from tvqsr.report.claims import Claim, claims_of, judge
+from tvqsr.report.figures.strip import busiest
+from tvqsr.report.scores import per_image, summarise
+from tvqsr.report.tables import cell, grid, latex, markdown, shown_protocols
+
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "psnr_y": {"title": "PSNR-Y", "higher_is_better": True, "decimals": 2, "crop": 4, "definition": "luma"},
+    "lpips_alex": {"title": "LPIPS", "higher_is_better": False, "decimals": 4, "crop": 0, "definition": "Alex"},
+}
+
+
+def rows(entry: str, protocol: str, values: dict[int, list[float]], reason: str | None = None) -> list[dict[str, Any]]:
+    """One value per image and seed; NaN where there is none."""
+    return [
+        {
+            "entry": entry,
+            "seed": seed,
+            "testset": "photos_test",
+            "image": f"i{number}",
+            "protocol": protocol,
+            "value": value,
+        }
+        | {"reason": reason}
+        | PROTOCOLS[protocol]
+        for seed, of_seed in values.items()
+        for number, value in enumerate(of_seed)
+    ]
+
+
+def scores_of(plan: Plan, psnr: dict[str, list[float]]) -> pd.DataFrame:
+    """PSNR per entry as given, 20 dB for the others; LPIPS is n/a."""
+    table = []
+    for entry in plan.entries:
+        table += rows(entry, "psnr_y", {0: psnr.get(entry, [20.0] * 4)})
+        table += rows(entry, "lpips_alex", {0: [float("nan")] * 4}, "weights absent: somewhere")
+    return pd.DataFrame(table)
+
+
+def test_a_summary_keeps_images_and_seeds_apart() -> None:
+    frame = pd.DataFrame(rows("a", "psnr_y", {0: [10.0, 20.0, 30.0], 1: [12.0, 22.0, 32.0]}))
+    row = summarise(frame).iloc[0]
+    assert row["mean"] == pytest.approx(21.0)
+    assert row.seed_sd == pytest.approx(np.std([20.0, 22.0], ddof=1))
+    assert (row.seeds, row.images) == (2, 3)
+    assert 11.0 <= row.low < 21.0 < row.high <= 31.0
+    assert per_image(frame, "a", "psnr_y").tolist() == [11.0, 21.0, 31.0]
+
+
+def test_cells(tiny_plan: Plan) -> None:
+    summary = summarise(scores_of(tiny_plan, {"vq": [20.0, 22.0, 24.0, 26.0]}))
+    cells = {row.entry: cell(row) for _, row in summary[summary.protocol == "psnr_y"].iterrows()}
+    assert cells["vq"].startswith("23.00 [")
+    assert cells["tvq"] == "20.00 [20.00, 20.00]"
+    assert cell(summary[summary.protocol == "lpips_alex"].iloc[0]) == "n/a"
+
+
+def test_tables_say_what_is_na_and_why(tiny_plan: Plan) -> None:
+    summary = summarise(scores_of(tiny_plan, {}))
+    assert shown_protocols(summary) == ["psnr_y", "lpips_alex"]
+    text = markdown(tiny_plan, "photos_test", summary)
+    assert "LPIPS is n/a: weights absent: somewhere." in text
+    assert "PSNR-Y (`psnr_y`): luma, crop 4." in text
+    assert list(grid(tiny_plan, summary).Reads) == ["LR", "HR", "LR", "HR", "LR", "HR", "LR"]
+    tex = latex(tiny_plan, "photos_test", summary)
+    assert r"\toprule" in tex
+    assert r"photos\_test" in tex
+    assert "±" not in tex.split("% ")[0]
+
+
+def verdict(plan: Plan, scores: pd.DataFrame, claim: str, kind: str = "ordering") -> pd.Series:
+    table = judge(plan, scores)
+    return table[(table.claim == f"tvqrap.{claim}") & (table.kind == kind)].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("better", "expected"),
+    [
+        ([25.0, 26.0, 27.0, 28.0], "ordering holds"),
+        ([15.0, 16.0, 17.0, 18.0], "ordering reversed"),
+        ([15.0, 25.0, 19.0, 21.5], "undecided"),
+    ],
+)
+def test_orderings_are_judged_by_the_paired_interval(tiny_plan: Plan, better: list[float], expected: str) -> None:
+    found = verdict(tiny_plan, scores_of(tiny_plan, {"tvq_rec": better}), "tokenizer_psnr")
+    assert found.verdict == expected
+    assert found.reported == "tvq_rec 26.2, vq_rec 23.29"
+    assert "paired over 4 images" in found.why
+
+
+def test_pairing_decides_what_means_could_not(tiny_plan: Plan) -> None:
+    """Images differ by 10 dB, the entries by a steady 0.1: unpaired intervals overlap, the paired one does not."""
+    scores = scores_of(tiny_plan, {"vq_rec": [15.0, 20.0, 25.0, 30.0], "tvq_rec": [15.1, 20.1, 25.1, 30.1]})
+    assert verdict(tiny_plan, scores, "tokenizer_psnr").verdict == "ordering holds"
+
+
+def test_what_cannot_be_judged_says_why(tiny_plan: Plan) -> None:
+    scores = scores_of(tiny_plan, {})
+    found = verdict(tiny_plan, scores, "tokenizer_lpips")
+    assert (found.verdict, found.why) == ("not run", "lpips_alex is n/a: weights absent: somewhere")
+    found = verdict(tiny_plan, scores, "tokenizer_psnr", "value of tvq_rec")
+    assert found.verdict == "not run"
+    assert "values are judged at the paper's scale only" in found.why
+
+
+def test_lower_is_better_turns_the_sign(tiny_plan: Plan) -> None:
+    scores = scores_of(tiny_plan, {}).query("protocol == 'psnr_y'")
+    lpips = [
+        row
+        for entry, value in (("tvq_rec", 0.1), ("vq_rec", 0.2))
+        for row in rows(entry, "lpips_alex", {0: [value, value + 0.01, value + 0.02]})
+    ]
+    found = verdict(tiny_plan, pd.concat([scores, pd.DataFrame(lpips)]), "tokenizer_lpips")
+    assert found.verdict == "ordering holds"
+
+
+@pytest.mark.parametrize(("measured", "expected"), [(26.1, "reproduced"), (24.0, "differs")])
+def test_values_are_judged_at_the_papers_scale(preset: Callable[..., Path], measured: float, expected: str) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["claims"] = "values"
+        content["datasets"]["imagenet_test"] = content["datasets"].pop("photos_test")
+        content["test_on"] = ["imagenet_test"]
+
+    plan = Plan.load(str(preset(change)))
+    scores = scores_of(plan, {"tvq_rec": [measured] * 4}).assign(testset="imagenet_test")
+    found = verdict(plan, scores, "tokenizer_psnr", "value of tvq_rec")
+    assert found.verdict == expected
+    assert f"{measured - 26.2:+.2f}" in found.why
+
+
+def test_every_shipped_claim_is_valid_and_has_a_source(tiny_plan: Plan) -> None:
+    found: list[Claim] = [claim for method in tiny_plan.methods.values() for claim in claims_of(method)]
+    assert {claim.id for claim in found} >= {"tokenizer_psnr", "rap_lpips", "rap_psnr", "main_lpips"}
+    assert all(claim.source.url.startswith("https://") and claim.source.place for claim in found)
+    assert all((claim.better is None) == (claim.worse is None) for claim in found)
+
+
+def test_a_wrong_claim_is_named(tiny_plan: Plan, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    (tmp_path / "claims.yaml").write_text("claims:\n  - {id: a, statment: b}\n")
+    method = replace(next(iter(tiny_plan.methods.values())), folder=tmp_path)
+    with pytest.raises(
+        UserError, match=r"claims\.yaml: claim 1: unknown key `statment`|claims\.yaml: claim 1: `statement` is missing"
+    ):
+        claims_of(method)
+
+
+def test_the_busiest_crop() -> None:
+    image = np.full((200, 240, 3), 128, np.uint8)
+    image[80:120:2, 100:140:2] = 255
+    top, left = busiest(image, 48)
+    assert top <= 80
+    assert top + 48 >= 116
+    assert left <= 100
+    assert left + 48 >= 136
+    assert (top % 4, left % 4) == (0, 0)
+    assert busiest(image[:20, :20], 48) == (0, 0)

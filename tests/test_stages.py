@@ -1,0 +1,160 @@
+"""What each training of TVQ&RAP and of vanilla VQ moves, and where gradients stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from tvqsr.contract import Stage, Trained
+from tvqsr.data.crops import Batch
+from tvqsr.plan import Plan, Run
+from tvqsr.plugins import load_plugin
+
+
+def batch() -> Batch:
+    torch.manual_seed(1)
+    return Batch(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 16, 16))
+
+
+def trained_by_nothing(run: Run) -> Trained:
+    """A run's networks as they are before the first step."""
+    torch.manual_seed(0)
+    needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
+    stage = load_plugin(run.method).stage(run.stage, run.settings, needs)
+    weights = {
+        f"{name}.{key}": value for name, net in stage.networks.items() for key, value in net.state_dict().items()
+    }
+    return Trained(run.stage, run.settings, weights, needs)
+
+
+@pytest.fixture
+def stage_of(tiny_plan: Plan) -> Callable[[str, str], Stage]:
+    def build(method: str, stage: str) -> Stage:
+        run = next(r for r in tiny_plan.runs.values() if (r.method.name, r.stage) == (method, stage))
+        needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
+        return load_plugin(run.method).stage(run.stage, run.settings, needs)
+
+    return build
+
+
+def gradients(stage: Stage, *terms: str) -> set[str]:
+    """Top-level parts of the generator's networks that get a gradient from these terms alone."""
+    stage.zero_grad()
+    losses = stage.losses(stage.generator, batch(), 0)
+    torch.stack([losses[term] for term in terms]).sum().backward()
+    return {
+        ".".join(name.split(".")[:2])
+        for name, parameter in stage.networks.named_parameters()
+        if parameter.grad is not None and bool(parameter.grad.any())
+    }
+
+
+TOKENIZER = {"texture_encoder", "structure_encoder", "structure_path", "fusion", "image_path"}
+
+
+def test_tokenizer_alignment_pulls_on_the_encoder_and_never_on_x_down(stage_of: Callable[[str, str], Stage]) -> None:
+    stage = stage_of("tvqrap", "tokenizer")
+    assert gradients(stage, "align") == {"tokenizer.texture_encoder", "tokenizer.structure_encoder"}
+
+
+def test_x_down_is_reconstructed_by_its_own_auto_encoder(stage_of: Callable[[str, str], Stage]) -> None:
+    parts = gradients(stage_of("tvqrap", "tokenizer"), "x_down")
+    assert {part.split(".")[0] for part in parts} == {"x_down_encoder", "x_down_decoder"}
+
+
+def test_pixel_loss_reaches_the_whole_tokenizer_but_not_the_codebook(stage_of: Callable[[str, str], Stage]) -> None:
+    assert gradients(stage_of("tvqrap", "tokenizer"), "pixel") == {f"tokenizer.{part}" for part in TOKENIZER}
+
+
+def test_only_the_quantiser_loss_moves_the_codebook(stage_of: Callable[[str, str], Stage]) -> None:
+    parts = gradients(stage_of("tvqrap", "tokenizer"), "vq")
+    assert "tokenizer.quantizer" in parts
+    assert "tokenizer.image_path" not in parts
+
+
+def test_cross_entropy_does_not_reach_the_structure_branch(stage_of: Callable[[str, str], Stage]) -> None:
+    stage = stage_of("tvqrap", "predictor")
+    assert gradients(stage, "index") == {"predictor.lr_encoder", "predictor.head"}
+    assert gradients(stage, "structure") == {"predictor.lr_encoder", "predictor.structure_encoder"}
+
+
+def test_image_losses_reach_both_branches_of_the_predictor(stage_of: Callable[[str, str], Stage]) -> None:
+    parts = gradients(stage_of("tvqrap", "rap"), "pixel")
+    assert parts == {"predictor.lr_encoder", "predictor.head", "predictor.structure_encoder"}
+
+
+@pytest.mark.parametrize("stage_name", ["predictor", "rap"])
+def test_decoder_and_codebook_are_frozen_after_stage_1(stage_of: Callable[[str, str], Stage], stage_name: str) -> None:
+    stage = stage_of("tvqrap", stage_name)
+    frozen = stage.tokenizer
+    assert isinstance(frozen, nn.Module)
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+    moved = {id(p) for player in stage.players for p in stage.moved_by(player).parameters()}
+    assert not moved & {id(p) for p in frozen.parameters()}
+    for player in stage.players:
+        torch.stack(list(stage.losses(player, batch(), 0).values())).sum().backward()
+    assert all(parameter.grad is None for parameter in frozen.parameters())
+
+
+@pytest.mark.parametrize(("method", "stage_name"), [("tvqrap", "tokenizer"), ("tvqrap", "rap"), ("vq", "tokenizer")])
+def test_each_player_moves_its_own(stage_of: Callable[[str, str], Stage], method: str, stage_name: str) -> None:
+    stage = stage_of(method, stage_name)
+    assert list(stage.players) == ["generator", "discriminator"]
+    generator, discriminator = (
+        {id(p) for p in stage.moved_by(player).parameters()} for player in ("generator", "discriminator")
+    )
+    assert not generator & discriminator
+    assert generator | discriminator == {id(p) for p in stage.networks.parameters()}
+    stage.losses("generator", batch(), 0)
+    stage.zero_grad()
+    torch.stack(list(stage.losses("discriminator", batch(), 0).values())).sum().backward()
+    touched = {id(p) for p in stage.networks.parameters() if p.grad is not None}
+    assert touched == discriminator
+
+
+def test_rap_starts_from_the_predictor_and_a_new_discriminator(tiny_plan: Plan) -> None:
+    run = next(r for r in tiny_plan.runs.values() if r.stage == "rap")
+    needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
+    torch.manual_seed(123)
+    stage = load_plugin(run.method).stage("rap", run.settings, needs)
+    for key, value in stage.networks["predictor"].state_dict().items():
+        assert torch.equal(value, needs["predictor"].weights[f"predictor.{key}"])
+    tokenizers = needs["tokenizer"].weights
+    mine = stage.networks["discriminator"].state_dict()["0.weight"]
+    assert not torch.equal(mine, tokenizers["discriminator.0.weight"])
+
+
+def test_the_gan_term_starts_when_it_is_told(preset: Callable[..., object]) -> None:
+    plan = Plan.load(str(preset(lambda p: p["methods"]["vq"]["tokenizer"]["settings"].update(gan_start=5))))
+    run = next(r for r in plan.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
+    stage = load_plugin(run.method).stage("tokenizer", run.settings, {})
+    assert "gan" not in stage.losses("generator", batch(), 4)
+    assert stage.losses("discriminator", batch(), 4) == {}
+    assert stage.losses("generator", batch(), 5)["gan"].item() != 0
+    assert stage.losses("discriminator", batch(), 5)["hinge"].item() > 0
+
+
+def test_x_down_is_the_rounded_mean_of_blocks() -> None:
+    import importlib
+
+    from tvqsr.plan.method import load_method
+
+    load_plugin(load_method("tvqrap", "here"))
+    x_down = importlib.import_module("tvqsr_method_tvqrap.x_down").x_down
+    hr = torch.randint(0, 256, (1, 3, 16, 24)).float() / 255
+    blocks = hr.view(1, 3, 2, 8, 3, 8).mean(dim=(3, 5))
+    assert torch.allclose((x_down(hr) + 1) / 2, torch.round(blocks * 255) / 255, atol=1e-6)
+
+
+def test_weights_of_another_configuration_are_refused_by_key(tiny_plan: Plan, preset: Callable[..., object]) -> None:
+    from tvqsr.errors import UserError
+
+    wide = Plan.load(str(preset(lambda p: p["methods"]["vq"]["tokenizer"]["settings"].update(width=8, heads=2))))
+    run = next(r for r in wide.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
+    narrow = next(r for r in tiny_plan.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
+    weights = trained_by_nothing(narrow).weights
+    with pytest.raises(UserError, match=r"`tokenizer\.encoder\.0\.weight` is \(4, 3, 3, 3\) instead of \(8, 3, 3, 3\)"):
+        load_plugin(run.method).upscaler(Trained("tokenizer", run.settings, weights, {}))

@@ -1,0 +1,41 @@
+"""What the user sees while a step works: plain lines on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+
+def say(message: str) -> None:
+    """Print one line on stderr at once."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """`75` -> `1:15`; `3700` -> `1:01:40`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Progress:
+    """Progress of a training: iteration, losses, images per second, time left; at most one line per `every` seconds."""
+
+    def __init__(self, label: str, total: int, batch_size: int, start: int, every: float) -> None:
+        self.label, self.total, self.batch_size, self.every = label, total, batch_size, every
+        self.start, self.started, self.shown = start, time.perf_counter(), 0.0
+        say(f"[{label}] {'resuming at' if start else 'starting at'} {start}/{total}")
+
+    def show(self, done: int, losses: Mapping[str, float]) -> None:
+        """Print a line if it is time, and always at the end."""
+        now = time.perf_counter()
+        if done < self.total and now - self.shown < self.every:
+            return
+        self.shown = now
+        rate = (done - self.start) / (now - self.started)
+        shown = "  ".join(f"{name.split('/')[-1]} {value:.4f}" for name, value in losses.items() if name != "step")
+        say(
+            f"[{self.label}] {done}/{self.total}  {shown}  {rate * self.batch_size:.1f} images/s  "
+            f"left {duration((self.total - done) / rate)}"
+        )

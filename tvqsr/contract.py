@@ -1,0 +1,127 @@
+"""What a method's `plugin.py` gives the suite: `stage(...)` to train with and `upscaler(...)` to make images with."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from tvqsr.data.crops import Batch
+from tvqsr.errors import UserError
+
+Terms = dict[str, Tensor]
+"""Named scalar losses, already weighted: their sum is minimised."""
+
+
+class Stage(nn.Module):
+    """One training run. Loop, precision, running average, logging, checkpoints, devices and seeds are not its business.
+
+    `networks` is what is saved. `players` says who moves which of them, in the order in which they move; the first is
+    the generator, whose networks are saved as their running average. Frozen networks are plain attributes, never in
+    `networks`.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], players: Mapping[str, tuple[str, ...]]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict(dict(networks))
+        self.players = dict(players)
+
+    @property
+    def generator(self) -> str:
+        """Name of the first player."""
+        return next(iter(self.players))
+
+    def moved_by(self, player: str) -> nn.ModuleDict:
+        """Networks that a player moves."""
+        return nn.ModuleDict({name: self.networks[name] for name in self.players[player]})
+
+    @abstractmethod
+    def losses(self, player: str, batch: Batch, step: int) -> Terms:
+        """Loss terms of a player for a batch (HR and LR in [0, 1]) at a step, counted from 0.
+
+        Without terms it sits the step out.
+        """
+
+    def forward(self, player: str, batch: Batch, step: int) -> Terms:
+        return self.losses(player, batch, step)
+
+
+class Upscaler(nn.Module):
+    """Networks in inference: LR (B, 3, h, w) in [0, 1] -> SR (B, 3, 4h, 4w) in [0, 1].
+
+    Of a stage that trains on HR alone: HR -> HR of the same size.
+    Images come with sides padded to multiples of `multiple` (of the input's pixels).
+    """
+
+    multiple: int = 1
+    codebook_size: int | None = None
+    """Number of codes, for a method that has them."""
+    code_stride: int = 8
+    """HR pixels per code position, along each side."""
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Tensor: ...
+
+    def codes(self, image: Tensor) -> Tensor:
+        """Indices that `forward` decodes for this input: (B, H / stride, W / stride) int64.
+
+        Only asked of a method with a codebook.
+        """
+        raise UserError(f"{type(self).__name__} sets codebook_size but has no codes(); write it in plugin.py")
+
+    def codes_of_hr(self, hr: Tensor) -> Tensor | None:
+        """Indices that the tokenizer gives HR, for index accuracy; None where there is nothing to compare with."""
+        return None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: its stage, settings, weights by name (`network.parameter`), and the runs that it needed.
+
+    The latter go by the names in `method.yaml`.
+    """
+
+    stage: str
+    settings: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    needs: Mapping[str, Trained]
+
+    def load(self, network: str, module: nn.Module) -> None:
+        """Fill a module with the weights saved under a network's name.
+
+        Raises UserError naming the first key that does not fit.
+        """
+        prefix = f"{network}."
+        found = {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
+        expected = module.state_dict()
+        for key, value in expected.items():
+            if key not in found:
+                raise UserError(
+                    f"weights of stage `{self.stage}`: no `{prefix}{key}`; "
+                    f"they belong to another configuration, train again"
+                )
+            if found[key].shape != value.shape:
+                shapes = f"{tuple(found[key].shape)} instead of {tuple(value.shape)}"
+                raise UserError(
+                    f"weights of stage `{self.stage}`: `{prefix}{key}` is {shapes}; "
+                    f"they belong to another configuration, train again"
+                )
+        if unknown := sorted(set(found) - set(expected)):
+            raise UserError(
+                f"weights of stage `{self.stage}`: `{prefix}{unknown[0]}` is not in the network; "
+                f"they belong to another configuration"
+            )
+        module.load_state_dict(found)
+
+
+class Plugin(Protocol):
+    """A method's `plugin.py`."""
+
+    def stage(self, name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) -> Stage:
+        """The networks and losses of one stage; `needs` are the finished runs that `method.yaml` names."""
+
+    def upscaler(self, trained: Trained | None) -> Upscaler:
+        """The method in inference, from the run of its upscaling stage; None for a method without stages."""

@@ -1,0 +1,1 @@
+"""Photos: where they come from, how LR is made of them, and how training reads them."""

@@ -1,0 +1,66 @@
+"""Reading photos as 8-bit RGB and writing PNGs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tvqsr.errors import UserError
+from tvqsr.files import written_beside
+
+Pixels = NDArray[np.uint8]
+"""An RGB photo: (height, width, 3), uint8."""
+
+
+def read_image(path: Path) -> Pixels:
+    """Read a photo as (H, W, 3) uint8 RGB, upright as its EXIF says.
+
+    Grey, palette and opaque RGBA images are converted. Transparent, CMYK and 16-bit images are refused, since
+    converting them needs a choice that is not ours (a background, a colour profile, a tone curve). Raises UserError
+    naming the file.
+    """
+    try:
+        with Image.open(path) as image:
+            _refuse_unclear(image, path)
+            return _as_rgb(ImageOps.exif_transpose(image), path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise UserError(f"{path}: is not an image that can be read (or is damaged from its first bytes on)") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: damaged or truncated image ({error}); replace the file") from None
+
+
+def _refuse_unclear(image: Image.Image, path: Path) -> None:
+    if image.mode == "CMYK":
+        raise UserError(f"{path}: is CMYK; convert it to RGB first")
+    # Pillow silently drops the low byte of 16-bit RGB: the raw mode of the encoded data still tells.
+    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", [])]
+    if image.mode.startswith(("I", "F")) or any("16" in mode for mode in raw_modes):
+        raise UserError(f"{path}: has more than 8 bits per sample ({image.mode}); convert it to 8 bits first")
+    if getattr(image, "n_frames", 1) > 1:
+        raise UserError(f"{path}: holds several images; split it first")
+
+
+def _as_rgb(image: Image.Image, path: Path) -> Pixels:
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            raise UserError(f"{path}: is partly transparent; flatten it onto a background first")
+    if image.mode not in ("RGB", "RGBA", "L", "P", "1", "YCbCr"):
+        raise UserError(f"{path}: colour mode {image.mode} is not supported; convert it to RGB first")
+    return np.asarray(image.convert("RGB"))
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """Write (H, W, 3) uint8 RGB as PNG in one step."""
+    with written_beside(path) as beside:
+        Image.fromarray(pixels).save(beside, format="PNG")
+
+
+def to_pixels(unit: NDArray[np.floating]) -> Pixels:
+    """[0, 1] floats to 8 bits: clipped and rounded half to even, as everything that is scored."""
+    return np.rint(np.clip(unit, 0.0, 1.0) * 255.0).astype(np.uint8)

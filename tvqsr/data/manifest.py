@@ -1,0 +1,45 @@
+"""Reading prepared test sets, with every file checked against the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tvqsr.data.images import Pixels, read_image
+from tvqsr.errors import UserError
+from tvqsr.files import read_json, sha256
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A test photo: its name and its two PNGs."""
+
+    name: str
+    hr_path: Path
+    lr_path: Path
+
+    def hr(self) -> Pixels:
+        return read_image(self.hr_path)
+
+    def lr(self) -> Pixels:
+        return read_image(self.lr_path)
+
+
+def read_pairs(folder: Path) -> Iterator[Pair]:
+    """Pairs of a prepared test set, in the manifest's order. Raises UserError for a file that is missing or changed."""
+    for image in read_json(folder / "manifest.json")["images"]:
+        pair = Pair(image["name"], folder / "HR" / f"{image['name']}.png", folder / "LR" / f"{image['name']}.png")
+        check_file(pair.hr_path, image["hr_sha256"])
+        check_file(pair.lr_path, image["lr_sha256"])
+        yield pair
+
+
+def check_file(path: Path, expected: str) -> None:
+    """Raise UserError unless the file is there and has that SHA-256."""
+    if not path.is_file():
+        raise UserError(
+            f"{path}: missing, though the record beside it lists it; delete the record and run snakemake again"
+        )
+    if sha256(path) != expected:
+        raise UserError(f"{path}: changed since it was written; delete the record beside it and run snakemake again")

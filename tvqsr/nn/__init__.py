@@ -1,0 +1,4 @@
+"""Networks and losses that more than one method uses.
+
+Blocks, attention, quantizers, discriminators, adversarial and perceptual losses.
+"""

@@ -1,0 +1,130 @@
+"""Parts of the texture tokenizer's encoder and decoder (TVQ&RAP, section 3 and released code).
+
+`width` is 64 in the paper; all other widths follow from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tvqsr.nn.blocks import Down, NormKind, PaddingKind, ResBlock, Up, norm_layer, pad_with
+from tvqsr.nn.swin import SwinStack
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Widths and depths that the parts share.
+
+    `depth` is the number of residual blocks per level (2 in the paper, one more in the decoder).
+    """
+
+    width: int
+    depth: int
+    norm: NormKind
+    heads: int
+    window: int
+    structure_padding: PaddingKind
+    """Of the convolutions at 1/32 and on the way there and back."""
+
+    def res(self, in_channels: int, out_channels: int, count: int = 1) -> nn.Sequential:
+        """`count` residual blocks, the first of which changes the channels."""
+        norm = norm_layer(self.norm)
+        blocks = [ResBlock(in_channels if i == 0 else out_channels, out_channels, norm) for i in range(count)]
+        return nn.Sequential(*blocks)
+
+    def swin(self, dim: int, depth: int, conv: bool = False) -> SwinStack:
+        return SwinStack(dim, depth, self.heads, self.window, conv)
+
+    def mixed(self, in_channels: int, dim: int, swin_depth: int) -> nn.Sequential:
+        """`depth` + 1 residual blocks with a plain Swin stack between each two."""
+        layers: list[nn.Module] = [self.res(in_channels, dim)]
+        for _ in range(self.depth):
+            layers += [self.swin(dim, swin_depth), self.res(dim, dim)]
+        return nn.Sequential(*layers)
+
+    def out(self, in_channels: int, out_channels: int) -> nn.Sequential:
+        """Closing norm and 3x3 convolution, with no activation between (released code)."""
+        return nn.Sequential(norm_layer(self.norm)(in_channels), nn.Conv2d(in_channels, out_channels, 3, padding=1))
+
+
+class TextureEncoder(nn.Sequential):
+    """HR image in [-1, 1] (B, 3, H, W) -> texture features F^H (B, 4 width, H/8, W/8)."""
+
+    def __init__(self, shape: Shape, swin_depth: int) -> None:
+        w, n = shape.width, shape.depth
+        super().__init__(
+            nn.Conv2d(3, w, 3, padding=1),
+            *(shape.res(w, w, n), Down(w)),
+            *(shape.res(2 * w, 2 * w, n), Down(2 * w)),
+            *(shape.res(4 * w, 2 * w, n), Down(2 * w)),
+            *(shape.res(4 * w, 4 * w), shape.swin(4 * w, swin_depth), shape.res(4 * w, 4 * w)),
+        )
+
+
+class StructureEncoder(nn.Sequential):
+    """F^H (B, 4 width, H/8, W/8) -> structure features F^L (B, width, H/32, W/32)."""
+
+    def __init__(self, shape: Shape, swin_depth: int) -> None:
+        w, n = shape.width, shape.depth
+        super().__init__(
+            *(Down(4 * w), shape.res(8 * w, 4 * w), shape.swin(4 * w, swin_depth), shape.res(4 * w, 4 * w)),
+            *(Down(4 * w), shape.res(8 * w, 4 * w, n), shape.res(4 * w, 2 * w, n), shape.res(2 * w, w, n + 1)),
+            shape.out(w, w),
+        )
+        pad_with(self, shape.structure_padding)
+
+
+class StructurePath(nn.Sequential):
+    """F^L (B, width, H/32, W/32) -> structure map S (B, 4 width, H/8, W/8)."""
+
+    def __init__(self, shape: Shape, swin_depth: int) -> None:
+        w, n = shape.width, shape.depth
+        super().__init__(
+            *(nn.Conv2d(w, w, 3, padding=1), shape.res(w, w, 2 * n + 1)),
+            *(Up(w), shape.mixed(w, 2 * w, swin_depth)),
+            *(Up(2 * w), shape.res(2 * w, 4 * w, n)),
+        )
+        pad_with(self, shape.structure_padding)
+
+
+class Fusion(nn.Module):
+    """The map that is quantised, (B, 4 width, H/8, W/8).
+
+    From F^H and, where there is one, the structure map S (both of that shape): S goes first.
+    """
+
+    def __init__(self, shape: Shape, with_structure: bool) -> None:
+        super().__init__()
+        c = 4 * shape.width
+        self.layers = nn.Sequential(shape.res(2 * c if with_structure else c, c, 2), shape.out(c, c))
+
+    def forward(self, texture: Tensor, structure: Tensor | None = None) -> Tensor:
+        return self.layers(texture if structure is None else torch.cat([structure, texture], dim=1))
+
+
+class ImagePath(nn.Sequential):
+    """Decoder input (B, 4 width, H/8, W/8) -> image in nominal [-1, 1], unclamped (B, 3, H, W).
+
+    The input is the code, plus S where there is one.
+    """
+
+    def __init__(self, shape: Shape, swin_depth: int) -> None:
+        w, n = shape.width, shape.depth
+        super().__init__(
+            *(shape.mixed(4 * w, 4 * w, swin_depth), Up(4 * w)),
+            *(shape.res(4 * w, 2 * w, n + 1), Up(2 * w)),
+            *(shape.res(2 * w, 2 * w, n + 1), Up(2 * w)),
+            *(shape.res(2 * w, w, n + 1), shape.out(w, 3)),
+        )
+
+    @property
+    def last_weight(self) -> Tensor:
+        """Weight of the last convolution: where the adaptive GAN weight is measured in stage 1."""
+        closing = self[-1]
+        assert isinstance(closing, nn.Sequential)
+        last = closing[-1]
+        assert isinstance(last, nn.Conv2d)
+        return last.weight

@@ -1,0 +1,76 @@
+"""VQGAN's image-level loss (arXiv 2012.09841) with TVQ&RAP's weights: MSE + LPIPS + adaptive hinge GAN.
+
+Stage 1 and stage 3 share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tvqsr.nn.adversarial import adaptive_weight, discriminator_hinge, generator_hinge
+from tvqsr.nn.discriminator import PatchDiscriminator
+from tvqsr.nn.perceptual import perceptual_loss
+
+
+@dataclass(frozen=True)
+class ImageLossSettings:
+    """Weights of the image-level terms; the paper's values are in `method.yaml`."""
+
+    pixel_weight: float
+    perceptual: str
+    perceptual_weight: float
+    gan_weight: float
+    gan_start: int
+    discriminator_width: int
+    discriminator_layers: int
+
+
+class ImageLoss(nn.Module):
+    """Losses of a generator and of its discriminator on images in nominal [-1, 1], (B, 3, H, W).
+
+    Keeps the last fake for the discriminator's turn.
+    """
+
+    def __init__(self, settings: ImageLossSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.perceptual = perceptual_loss(settings.perceptual)
+        self._fake: Tensor | None = None
+
+    def new_discriminator(self) -> PatchDiscriminator:
+        return PatchDiscriminator(self.settings.discriminator_width, self.settings.discriminator_layers)
+
+    def generator(
+        self, fake: Tensor, real: Tensor, discriminator: nn.Module, measured_at: Tensor, step: int
+    ) -> dict[str, Tensor]:
+        """Weighted terms of the generator; the GAN term's adaptive weight is measured at parameter `measured_at`."""
+        weights = self.settings
+        self._fake = fake.detach()
+        terms = {"pixel": weights.pixel_weight * F.mse_loss(fake, real)}
+        if self.perceptual is not None:
+            terms["perceptual"] = weights.perceptual_weight * self.perceptual(fake, real)
+        if weights.gan_weight > 0 and step >= weights.gan_start:
+            adversarial = generator_hinge(discriminator(fake))
+            balance = adaptive_weight(torch.stack(list(terms.values())).sum(), adversarial, measured_at)
+            terms["gan"] = weights.gan_weight * balance * adversarial
+        return terms
+
+    def discriminator(self, real: Tensor, discriminator: nn.Module, step: int) -> dict[str, Tensor]:
+        """The discriminator's hinge loss, weighted like the generator's (released code).
+
+        On the fake of the generator's turn in the same step.
+        """
+        if step < self.settings.gan_start:
+            return {}
+        assert self._fake is not None, "the generator moves first"
+        return {"hinge": self.settings.gan_weight * discriminator_hinge(discriminator(real), discriminator(self._fake))}
+
+
+def players(settings: ImageLossSettings, generator: str) -> dict[str, tuple[str, ...]]:
+    """Generator first; the discriminator plays only where the GAN term has weight."""
+    moving: dict[str, tuple[str, ...]] = {"generator": (generator,)}
+    return moving | {"discriminator": ("discriminator",)} if settings.gan_weight > 0 else moving

@@ -1,0 +1,55 @@
+"""Parts of the index predictor (TVQ&RAP, section 3.3 and released code).
+
+LR image -> features at H/8 and H/32 -> logits over the codebook.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from tvqsr.nn.autoencoder import Shape
+from tvqsr.nn.blocks import Down, pad_with
+
+
+class LrEncoder(nn.Sequential):
+    """LR in [-1, 1] (B, 3, h, w) -> texture features T at half its size, H/8 at x4 (B, 4 width, h/2, w/2)."""
+
+    def __init__(self, shape: Shape, swin_depth: int) -> None:
+        w, n = shape.width, shape.depth
+        super().__init__(
+            *(nn.Conv2d(3, w, 3, padding=1), shape.res(w, 2 * w, n + 1), Down(2 * w)),
+            *(shape.res(4 * w, 4 * w, n), *(shape.swin(4 * w, swin_depth, conv=True) for _ in range(n))),
+            shape.res(4 * w, 4 * w, n),
+        )
+
+
+class LrStructureEncoder(nn.Sequential):
+    """T (B, 4 width, H/8, W/8) -> predicted structure features (B, width, H/32, W/32); width is the tokenizer's."""
+
+    def __init__(self, shape: Shape) -> None:
+        w, n = shape.width, shape.depth
+        super().__init__(
+            *(Down(4 * w), shape.res(8 * w, 4 * w), shape.res(4 * w, 2 * w)),
+            *(Down(2 * w), shape.res(4 * w, 4 * w), shape.res(4 * w, 2 * w)),
+            *(shape.res(2 * w, 2 * w), shape.res(2 * w, w, n + 1)),
+        )
+        pad_with(self, shape.structure_padding)
+
+
+class IndexHead(nn.Module):
+    """Features at H/8 (B, in_channels, h, w) -> logits (B, codes, h, w).
+
+    Residual and RSTB blocks, plain Swin stacks, layer norm, linear without bias.
+    """
+
+    def __init__(self, shape: Shape, in_channels: int, swin_depth: int, codes: int) -> None:
+        super().__init__()
+        c = 4 * shape.width
+        self.fuse = nn.Sequential(shape.res(in_channels, c), shape.swin(c, swin_depth, conv=True), shape.res(c, c))
+        self.swin = nn.Sequential(*(shape.swin(c, swin_depth) for _ in range(shape.depth)))
+        self.norm = nn.LayerNorm(c)
+        self.linear = nn.Linear(c, codes, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = self.swin(self.fuse(features)).permute(0, 2, 3, 1)
+        return self.linear(self.norm(x)).permute(0, 3, 1, 2)

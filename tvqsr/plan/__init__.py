@@ -1,0 +1,9 @@
+"""What is to be done, decided without torch or pandas.
+
+Presets, methods' YAML, the graph of stages, digests, and every path under `results/`.
+"""
+
+from tvqsr.plan.plan import EntryPlan, Plan
+from tvqsr.plan.runs import Run
+
+__all__ = ["EntryPlan", "Plan", "Run"]

@@ -1,0 +1,142 @@
+"""A preset resolved into jobs: what the workflow and every step ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tvqsr.errors import UserError
+from tvqsr.plan.digest import digest, source_digest
+from tvqsr.plan.method import PACKAGE, Method
+from tvqsr.plan.paths import RESULTS, Paths
+from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, load_preset, preset_path
+from tvqsr.plan.runs import Run, RunBuilder, dataset_identity
+from tvqsr.plan.schema import suggestion
+
+FIGURES = ("strip", "curves", "plane", "codes", "cost")
+
+
+@dataclass(frozen=True)
+class EntryPlan:
+    """An entry with its method and, unless it is a control, the run that makes its images."""
+
+    name: str
+    title: str
+    method: Method
+    run: Run | None
+    seeds: tuple[int, ...]
+
+    @property
+    def reads(self) -> str:
+        """`lr` for super-resolution, `hr` for what is shown the answer: a ceiling, not a competitor."""
+        return self.run.reads if self.run else self.method.spec.reads
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a preset, with their paths and the keys that decide whether they must run again."""
+
+    name: str
+    preset: Preset
+    entries: Mapping[str, EntryPlan]
+    paths: Paths
+
+    @classmethod
+    def load(cls, preset: str, changes: Mapping[str, Any] | None = None) -> Plan:
+        """Plan of a preset given by name or path, with top-level keys changed. Raises UserError naming file and key."""
+        where = str(preset_path(preset))
+        name, content = load_preset(preset, dict(changes or {}))
+        builder = RunBuilder(content, where)
+        _check_changes(builder, where)
+        entries = {key: _entry(builder, key, spec, f"{where}: entries.{key}") for key, spec in content.entries.items()}
+        return cls(name, content, entries, Paths(RESULTS / name))
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """All training runs by name, the needed before the needing."""
+        return {run.name: run for entry in self.entries.values() if entry.run for run in entry.run.lineage()}
+
+    @cached_property
+    def methods(self) -> dict[str, Method]:
+        """Methods that the entries use, in the order of the entries."""
+        return {entry.method.name: entry.method for entry in self.entries.values()}
+
+    def entry(self, name: str) -> EntryPlan:
+        """Entry by name. Raises UserError if the preset has none."""
+        if name not in self.entries:
+            raise UserError(f"unknown entry `{name}` of preset `{self.name}`{suggestion(name, self.entries)}")
+        return self.entries[name]
+
+    def run(self, name: str) -> Run:
+        """Run by name. Raises UserError if the preset has none."""
+        if name not in self.runs:
+            raise UserError(f"unknown run `{name}` of preset `{self.name}`{suggestion(name, self.runs)}")
+        return self.runs[name]
+
+    def dataset(self, name: str) -> DatasetSpec:
+        """Declaration of a dataset. Raises UserError if the preset has none of that name."""
+        if name not in self.preset.datasets:
+            raise UserError(f"unknown dataset `{name}` of preset `{self.name}`{suggestion(name, self.preset.datasets)}")
+        return self.preset.datasets[name]
+
+    def is_training_set(self, dataset: str) -> bool:
+        return dataset in (self.preset.train_on.hr, self.preset.train_on.pairs)
+
+    def prepare_key(self, dataset: str) -> str:
+        """Changes when the dataset's declaration, its files or the preparing code do."""
+        code = source_digest(PACKAGE / "data" / "prepare.py")
+        return digest([dataset_identity(self.preset.datasets[dataset]), self.is_training_set(dataset), code])
+
+    def train_key(self, run: str) -> str:
+        """Changes when a setting, the data, a needed run or the code behind the numbers does."""
+        return digest([run, source_digest(PACKAGE / "train" / "job.py", self.runs[run].method.folder)])
+
+    def upscale_key(self, entry: str) -> str:
+        """Changes when the entry's run or its code does."""
+        plan = self.entries[entry]
+        return digest(
+            [plan.run.name if plan.run else "", source_digest(PACKAGE / "upscale" / "job.py", plan.method.folder)]
+        )
+
+    def score_key(self) -> str:
+        """Changes when the protocols or the scoring code do."""
+        return digest([self.preset.protocols, self.preset.crop, source_digest(PACKAGE / "score" / "job.py")])
+
+    def claims_key(self) -> str:
+        """Changes when the claims of a method in use, or the code that judges them, do."""
+        claims = [
+            path.read_text() for method in self.methods.values() if (path := method.folder / "claims.yaml").is_file()
+        ]
+        return digest([claims, self.report_key("claims.py")])
+
+    def report_key(self, module: str) -> str:
+        """Changes when the entries, the seeds or the code of a report module do."""
+        rows = {name: [entry.title, entry.seeds] for name, entry in self.entries.items()}
+        return digest([rows, self.preset.claims, source_digest(PACKAGE / "report" / module)])
+
+
+def _check_changes(builder: RunBuilder, where: str) -> None:
+    """Refuse changes to methods or stages that do not exist, used or not.
+
+    A typing error must not be silently without effect.
+    """
+    for name, stages in builder.preset.methods.items():
+        method = builder.method(name, f"{where}: methods")
+        for stage in stages:
+            builder.build(method, stage, None, f"{where}: methods.{name}")
+
+
+def _entry(builder: RunBuilder, name: str, spec: EntrySpec, where: str) -> EntryPlan:
+    method = builder.method(spec.method, where)
+    stage = spec.upscales_with or method.spec.upscales_with
+    run = builder.build(method, stage, spec, where) if stage else None
+    reached = {r.stage for r in run.lineage() if r.method.name == method.name} if run else set()
+    for changed in spec.stages:
+        if changed not in reached:
+            raise UserError(
+                f"{where}.stages: `{changed}` is no stage that this entry uses{suggestion(changed, reached)}"
+            )
+    seeds = builder.preset.seeds if run else builder.preset.seeds[:1]
+    return EntryPlan(name, spec.title or method.spec.title, method, run, seeds)

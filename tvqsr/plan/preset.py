@@ -1,0 +1,129 @@
+"""A preset: the scale of a whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tvqsr.errors import UserError
+from tvqsr.plan.method import PACKAGE, Name
+from tvqsr.plan.schema import Strict, parse, read_yaml, suggestion
+
+PRESETS = PACKAGE.parent / "workflow" / "presets"
+
+
+class StageChange(Strict):
+    """What a preset or an entry changes in a stage."""
+
+    settings: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class DatasetSpec(Strict):
+    """A set of photos. Exactly one of `source` and `folder` says where they come from."""
+
+    source: str | None = None
+    """A name in `tvqsr/data/sources.yaml`."""
+    folder: str | None = None
+    """A folder of the user's own HR photos."""
+    degradation: Literal["bicubic"] = "bicubic"
+    """How LR is made of HR: MATLAB's antialiased bicubic, rounded to 8 bits."""
+
+
+class TrainingData(Strict):
+    """Which dataset the stages train on."""
+
+    hr: Name
+    pairs: Name
+
+
+class EntrySpec(Strict):
+    """One row of the tables: a method with settings, under a name."""
+
+    method: Name
+    title: str | None = None
+    upscales_with: Name | None = None
+    """The stage that makes the images, if not the method's last.
+
+    One that trains on HR alone gives the reconstruction of HR.
+    """
+    stages: dict[Name, StageChange] = {}
+
+
+class Runtime(Strict):
+    """How the work is done; nothing here changes a result, so nothing here is part of a digest."""
+
+    threads: Annotated[int, Field(ge=1)] = 2
+    """CPU threads of a job that runs networks."""
+    gpus: Annotated[int, Field(ge=0, le=1)] = 1
+    """1: such a job takes a GPU where there is one; 0: it stays on the CPU."""
+    checkpoint_seconds: Annotated[float, Field(gt=0, strict=False)] = 60.0
+    """Time between checkpoints of a training."""
+    progress_seconds: Annotated[float, Field(gt=0, strict=False)] = 10.0
+    """Time between progress lines of a training."""
+
+
+class Preset(Strict):
+    """Entries, datasets, seeds, budgets and widths of one run of the suite."""
+
+    description: str
+    claims: Literal["values", "orderings"]
+    """What of the published claims this scale can speak about."""
+    downloads: bool
+    """Whether metric weights that are absent may be fetched from the network."""
+    seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    datasets: dict[Name, DatasetSpec]
+    train_on: TrainingData
+    test_on: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
+    protocols: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    crop: Annotated[int, Field(ge=0)] = 4
+    """Border left out of PSNR and SSIM, in HR pixels."""
+    runtime: Runtime = Runtime()
+    training: dict[str, Any] = {}
+    """Changes for every stage of every method: one budget for all."""
+    methods: dict[Name, dict[Name, StageChange]] = {}
+    """Changes for the stages of a method."""
+    entries: Annotated[dict[Name, EntrySpec], Field(min_length=1)]
+
+
+def preset_path(name: str) -> Path:
+    """File of a preset given by name (`mini`) or path (`mine/tiny.yaml`). Raises UserError if there is none."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise UserError(f"preset {name}: no such file")
+        return path
+    path = PRESETS / f"{name}.yaml"
+    if not path.is_file():
+        known = [p.stem for p in PRESETS.glob("*.yaml")]
+        raise UserError(f"unknown preset `{name}`{suggestion(name, known)}; or give the path of a .yaml file")
+    return path
+
+
+def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
+    """Name and content of a preset, with top-level keys replaced by `changes`.
+
+    Raises UserError for anything wrong in it.
+    """
+    path = preset_path(name)
+    preset = parse(Preset, {**read_yaml(path), **changes}, str(path))
+    _check_datasets(preset, str(path))
+    if len(set(preset.seeds)) != len(preset.seeds) or min(preset.seeds) < 0:
+        raise UserError(f"{path}: seeds: distinct numbers >= 0 expected, found {list(preset.seeds)}")
+    return path.stem, preset
+
+
+def _check_datasets(preset: Preset, where: str) -> None:
+    training = {preset.train_on.hr, preset.train_on.pairs}
+    for used in (*sorted(training), *preset.test_on):
+        if used not in preset.datasets:
+            raise UserError(f"{where}: unknown dataset `{used}`{suggestion(used, preset.datasets)}")
+    if both := training & set(preset.test_on):
+        raise UserError(
+            f"{where}: `{min(both)}` is used for training and for testing; a test set must not be trained on"
+        )
+    for name, dataset in preset.datasets.items():
+        if (dataset.source is None) == (dataset.folder is None):
+            raise UserError(f"{where}: datasets.{name}: give exactly one of `source` and `folder`")

@@ -1,0 +1,142 @@
+"""The graph of training runs: each named by what it computes, so that entries which ask for the same run share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tvqsr.errors import UserError
+from tvqsr.plan.digest import digest
+from tvqsr.plan.method import Method, StageSpec, Value, load_method
+from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, StageChange
+from tvqsr.plan.schema import parse, suggestion
+from tvqsr.plan.training import Training
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a stage with everything that decides its outcome, but for the seed and the code."""
+
+    method: Method
+    stage: str
+    settings: Mapping[str, Value]
+    training: Training
+    dataset: str
+    needs: Mapping[str, Run]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Folder name under `runs/`."""
+        return f"{self.method.name}.{self.stage}-{self.digest}"
+
+    @property
+    def spec(self) -> StageSpec:
+        return self.method.spec.stages[self.stage]
+
+    @property
+    def reads(self) -> str:
+        """What the networks of this stage are given to make an image: `hr` (a reconstruction) or `lr`."""
+        return "hr" if self.spec.trains_on == "hr" else "lr"
+
+    def lineage(self) -> list[Run]:
+        """This run and all it needs, each once, the needed before the needing."""
+        runs: dict[str, Run] = {}
+        for need in self.needs.values():
+            runs.update({run.name: run for run in need.lineage()})
+        return [*runs.values(), self]
+
+
+class RunBuilder:
+    """Resolves stages to runs under one preset."""
+
+    def __init__(self, preset: Preset, where: str) -> None:
+        self.preset, self.where = preset, where
+        self.methods: dict[str, Method] = {}
+
+    def method(self, name: str, where: str) -> Method:
+        """The method of that name, read once."""
+        if name not in self.methods:
+            self.methods[name] = load_method(name, where)
+        return self.methods[name]
+
+    def build(
+        self, method: Method, stage: str, entry: EntrySpec | None, where: str, above: tuple[str, ...] = ()
+    ) -> Run:
+        """Run of a stage with the preset's changes and, for the entry's own method, the entry's.
+
+        `above` are the stages that led here.
+        """
+        key = f"{method.name}.{stage}"
+        if key in above:
+            raise UserError(
+                f"{method.folder / 'method.yaml'}: stages need each other in a circle: {' -> '.join((*above, key))}"
+            )
+        if stage not in method.spec.stages:
+            raise UserError(
+                f"{where}: unknown stage `{stage}` of `{method.name}`{suggestion(stage, method.spec.stages)}"
+            )
+        spec = method.spec.stages[stage]
+        changes = self._changes(method, stage, entry, where)
+        settings = _settings(spec, changes)
+        training = self._training(spec, changes, method)
+        needs = {need: self._need(method, need, entry, where, (*above, key)) for need in spec.needs}
+        dataset = self.preset.train_on.hr if spec.trains_on == "hr" else self.preset.train_on.pairs
+        computes = {
+            "method": method.name,
+            "stage": stage,
+            "settings": settings,
+            "training": training.model_dump(mode="json"),
+            "data": dataset_identity(self.preset.datasets[dataset]),
+            "needs": {name: need.name for name, need in needs.items()},
+        }
+        return Run(method, stage, settings, training, dataset, needs, digest(computes))
+
+    def _need(self, method: Method, need: str, entry: EntrySpec | None, where: str, above: tuple[str, ...]) -> Run:
+        if "." not in need:
+            return self.build(method, need, entry, where, above)
+        other, stage = need.split(".", 1)
+        return self.build(self.method(other, str(method.folder / "method.yaml")), stage, None, where, above)
+
+    def _changes(
+        self, method: Method, stage: str, entry: EntrySpec | None, where: str
+    ) -> list[tuple[str, StageChange]]:
+        changes: list[tuple[str, StageChange]] = []
+        if change := self.preset.methods.get(method.name, {}).get(stage):
+            changes.append((f"{self.where}: methods.{method.name}.{stage}", change))
+        if entry and (change := entry.stages.get(stage)):
+            changes.append((f"{where}.stages.{stage}", change))
+        return changes
+
+    def _training(self, spec: StageSpec, changes: list[tuple[str, StageChange]], method: Method) -> Training:
+        resolved = spec.training
+        steps = [(f"{self.where}: training", self.preset.training)]
+        for where, values in [*steps, *((f"{where}.training", change.training) for where, change in changes)]:
+            resolved = parse(Training, {**resolved.model_dump(), **values}, where)
+        if resolved.hr_crop % method.spec.scale:
+            raise UserError(
+                f"{self.where}: hr_crop of {method.name}: {resolved.hr_crop} is not a multiple "
+                f"of the scale {method.spec.scale}"
+            )
+        return resolved
+
+
+def _settings(spec: StageSpec, changes: list[tuple[str, StageChange]]) -> dict[str, Value]:
+    values = {name: setting.default for name, setting in spec.settings.items()}
+    for where, change in changes:
+        for name, value in change.settings.items():
+            if name not in spec.settings:
+                raise UserError(f"{where}.settings: unknown key `{name}`{suggestion(name, spec.settings)}")
+            values[name] = spec.settings[name].check(value, f"{where}.settings.{name}")
+    return values
+
+
+def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
+    """What makes a dataset the same dataset: its declaration and, for a folder, the names and sizes of its files."""
+    identity: dict[str, Any] = dataset.model_dump(mode="json")
+    if dataset.folder is not None:
+        from tvqsr.plan.folders import folder_listing
+
+        identity["files"] = folder_listing(dataset.folder)
+    return identity

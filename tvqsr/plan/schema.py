@@ -1,0 +1,62 @@
+"""Reading YAML into strict models, with errors that name the file and the key."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tvqsr.errors import UserError
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and silent conversions (a string for a number, say)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping. Raises UserError with file and line if it is not one."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text; a YAML file was expected") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a mapping of keys to values, found {type(value).__name__}")
+    return value
+
+
+def parse(model: type[Model], data: Any, where: str) -> Model:
+    """Validate `data` as `model`. Raises UserError naming `where`, the key, and what was expected."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first_problem(model, error)}") from None
+
+
+def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location) or "(top level)"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key `{key}`{suggestion(location[-1], model.model_fields) if len(location) == 1 else ''}"
+    if problem["type"] == "missing":
+        return f"`{key}` is missing"
+    return f"`{key}`: {problem['msg'][0].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
+
+
+def suggestion(wrong: str, known: Any) -> str:
+    """`; did you mean X?` for the nearest known name, else the list of known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(wrong, names, 1)
+    return f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(names)}"

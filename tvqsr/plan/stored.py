@@ -1,0 +1,85 @@
+"""A plan beside its results, so that trained entries can be used and checked wherever the folder is moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tvqsr.errors import UserError
+from tvqsr.files import read_json
+from tvqsr.plan.method import load_method
+from tvqsr.plan.paths import PLAN_FILE, Paths
+from tvqsr.plan.plan import EntryPlan, Plan
+from tvqsr.plan.preset import Preset
+from tvqsr.plan.runs import Run
+from tvqsr.plan.schema import parse
+from tvqsr.plan.training import Training
+
+
+def record(plan: Plan) -> dict[str, Any]:
+    """The resolved plan as JSON: the preset, every run and every entry."""
+    return {
+        "name": plan.name,
+        "preset": plan.preset.model_dump(mode="json"),
+        "runs": {name: _run_record(run) for name, run in plan.runs.items()},
+        "entries": {name: _entry_record(entry) for name, entry in plan.entries.items()},
+    }
+
+
+def stored_plan(place: Path) -> Plan:
+    """The plan of a results folder, given by the folder or its `plan.json`.
+
+    Raises UserError if there is none, or if it is of another version of the suite.
+    """
+    folder = place.parent if place.name == PLAN_FILE else place
+    path = folder / PLAN_FILE
+    if not path.is_file():
+        raise UserError(
+            f"{folder}: is no results folder (no plan.json); "
+            f"give the folder of a preset that was run, such as results/mini"
+        )
+    stored = read_json(path)
+    try:
+        preset = parse(Preset, stored["preset"], str(path))
+        runs: dict[str, Run] = {}
+        for name, value in stored["runs"].items():
+            runs[name] = _run(name, value, runs, str(path))
+        entries = {name: _entry(name, value, runs, str(path)) for name, value in stored["entries"].items()}
+        return Plan(stored["name"], preset, entries, Paths(folder))
+    except KeyError as error:
+        raise UserError(f"{path}: lacks {error}; it was written by another version of tvqsr") from None
+
+
+def _run_record(run: Run) -> dict[str, Any]:
+    return {
+        "method": run.method.name,
+        "stage": run.stage,
+        "settings": dict(run.settings),
+        "training": run.training.model_dump(mode="json"),
+        "dataset": run.dataset,
+        "needs": {need: needed.name for need, needed in run.needs.items()},
+        "digest": run.digest,
+    }
+
+
+def _entry_record(entry: EntryPlan) -> dict[str, Any]:
+    run = entry.run.name if entry.run else None
+    return {
+        "title": entry.title,
+        "method": entry.method.name,
+        "run": run,
+        "seeds": list(entry.seeds),
+        "reads": entry.reads,
+    }
+
+
+def _run(name: str, value: dict[str, Any], runs: dict[str, Run], where: str) -> Run:
+    method = load_method(value["method"], f"{where}: {name}")
+    training = parse(Training, value["training"], f"{where}: {name}")
+    needs = {need: runs[needed] for need, needed in value["needs"].items()}
+    return Run(method, value["stage"], value["settings"], training, value["dataset"], needs, value["digest"])
+
+
+def _entry(name: str, value: dict[str, Any], runs: dict[str, Run], where: str) -> EntryPlan:
+    method = load_method(value["method"], f"{where}: {name}")
+    return EntryPlan(name, value["title"], method, runs[value["run"]] if value["run"] else None, tuple(value["seeds"]))

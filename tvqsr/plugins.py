@@ -1,0 +1,40 @@
+"""Loading a method's `plugin.py` from its folder, wherever that lies."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, cast
+
+from tvqsr.errors import UserError
+from tvqsr.plan.method import Method
+
+if TYPE_CHECKING:
+    from tvqsr.contract import Plugin
+
+
+def load_plugin(method: Method) -> Plugin:
+    """Import `plugin.py` of a method as a package of its own.
+
+    So it may import its neighbours (`from .tokenizer import Tokenizer`).
+    Raises UserError where the file is missing or lacks a function of the contract.
+    """
+    path = method.folder / "plugin.py"
+    if not path.is_file():
+        raise UserError(f"{path}: missing; a method is a folder with method.yaml and plugin.py")
+    package = f"tvqsr_method_{method.name}"
+    if package not in sys.modules:
+        spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
+        spec.submodule_search_locations = [str(method.folder)]
+        sys.modules[package] = importlib.util.module_from_spec(spec)
+    try:
+        plugin = importlib.import_module(f"{package}.plugin")
+    except (SyntaxError, ImportError) as error:
+        raise UserError(f"{path}: cannot be imported ({error})") from error
+    wanted = ("stage", "upscaler") if method.spec.stages else ("upscaler",)
+    for function in wanted:
+        if not callable(getattr(plugin, function, None)):
+            raise UserError(f"{path}: has no function `{function}`; see tvqsr/contract.py")
+    return cast("Plugin", plugin)

@@ -1,0 +1,178 @@
+"""Verdicts: what was published, what was measured, and whether it holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import Field
+
+from tvqsr.errors import UserError
+from tvqsr.files import write_text
+from tvqsr.plan import Plan
+from tvqsr.plan.method import Method
+from tvqsr.plan.schema import Strict, parse, read_yaml
+from tvqsr.report.scores import load_scores, per_image, summarise
+from tvqsr.statistics import mean_interval
+
+Verdict = Literal["ordering holds", "ordering reversed", "undecided", "reproduced", "differs", "not run"]
+
+
+class ClaimSource(Strict):
+    """Where a claim was read, and how far to trust that place."""
+
+    url: str
+    place: str
+    trust: Literal["primary", "digest", "third party"]
+
+
+class Claim(Strict):
+    """A number that somebody published, or an ordering of two entries. Entries are named as the presets name them."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    statement: str
+    source: ClaimSource
+    dataset: str
+    """Where it was published on; a value is judged only there, an ordering on every test set."""
+    protocol: str
+    reported: dict[str, float] = {}
+    """Entry -> published number; empty where the source gives none."""
+    better: str | None = None
+    worse: str | None = None
+    tolerance: float | None = None
+    """How far a reproduced value may lie from the published one."""
+
+
+def claims_of(method: Method) -> list[Claim]:
+    """Claims beside a method's `method.yaml`; none if there is no `claims.yaml`.
+
+    Raises UserError naming file and key.
+    """
+    path = method.folder / "claims.yaml"
+    if not path.is_file():
+        return []
+    entries = read_yaml(path).get("claims")
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: expected a list under `claims`")
+    return [parse(Claim, entry, f"{path}: claim {number}") for number, entry in enumerate(entries, 1)]
+
+
+def judge(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per claim and test set (orderings) or per claim and entry (values)."""
+    rows: list[dict[str, Any]] = []
+    for method in plan.methods.values():
+        for claim in claims_of(method):
+            about = _about(claim, method)
+            if claim.better and claim.worse:
+                rows += [
+                    about | {"kind": "ordering", "tested_on": testset} | _ordering(plan, claim, scores, testset)
+                    for testset in plan.preset.test_on
+                ]
+            rows += [
+                about | {"kind": f"value of {entry}"} | _value(plan, claim, entry, reported, scores)
+                for entry, reported in claim.reported.items()
+            ]
+    columns = [
+        "claim",
+        "kind",
+        "statement",
+        "verdict",
+        "measured",
+        "reported",
+        "why",
+        "published_on",
+        "tested_on",
+        "protocol",
+        "source",
+        "place",
+        "trust",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def write_claims(plan: Plan) -> None:
+    """Write `claims.csv`."""
+    write_text(plan.paths.claims, judge(plan, load_scores(plan)).to_csv(index=False))
+
+
+def _about(claim: Claim, method: Method) -> dict[str, Any]:
+    published = {
+        "claim": f"{method.name}.{claim.id}",
+        "statement": claim.statement,
+        "published_on": claim.dataset,
+        "protocol": claim.protocol,
+    }
+    return published | {"source": claim.source.url, "place": claim.source.place, "trust": claim.source.trust}
+
+
+def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str) -> dict[str, Any]:
+    assert claim.better and claim.worse
+    reported = ", ".join(f"{entry} {value:g}" for entry, value in claim.reported.items()) or "no number published"
+    if missing := [name for name in (claim.better, claim.worse) if name not in plan.entries]:
+        return _not_run(f"entry {missing[0]} is not in preset {plan.name}", reported)
+    here = scores[scores.testset == testset]
+    better, worse = per_image(here, claim.better, claim.protocol), per_image(here, claim.worse, claim.protocol)
+    paired = better.index.intersection(worse.index)
+    if paired.empty:
+        return _not_run(_why_absent(here, claim.better, claim.protocol), reported)
+    about = here[here.protocol == claim.protocol].iloc[0]
+    mean, interval = mean_interval(((better - worse)[paired] * (1 if about.higher_is_better else -1)).tolist())
+    digits = int(about.decimals)
+    measured = f"{claim.better} {better[paired].mean():.{digits}f}, {claim.worse} {worse[paired].mean():.{digits}f}"
+    if interval is None:
+        return {
+            "verdict": "undecided",
+            "measured": measured,
+            "reported": reported,
+            "why": "one number for the whole set: no interval",
+        }
+    why = (
+        f"advantage of {claim.better} {mean:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}], "
+        f"paired over {len(paired)} images"
+    )
+    return {"verdict": _decided(interval), "measured": measured, "reported": reported, "why": why}
+
+
+def _decided(interval: tuple[float, float]) -> Verdict:
+    if interval[0] > 0:
+        return "ordering holds"
+    return "ordering reversed" if interval[1] < 0 else "undecided"
+
+
+def _value(plan: Plan, claim: Claim, entry: str, reported: float, scores: pd.DataFrame) -> dict[str, Any]:
+    if plan.preset.claims == "orderings":
+        return _not_run(
+            f"values are judged at the paper's scale only; preset {plan.name} speaks about orderings", f"{reported:g}"
+        )
+    if claim.dataset not in plan.preset.test_on:
+        return _not_run(f"{claim.dataset} is not a test set of preset {plan.name}", f"{reported:g}")
+    if entry not in plan.entries:
+        return _not_run(f"entry {entry} is not in preset {plan.name}", f"{reported:g}")
+    here = scores[(scores.testset == claim.dataset) & (scores.entry == entry) & (scores.protocol == claim.protocol)]
+    summary = summarise(here)
+    if summary.empty or pd.isna(summary["mean"].iloc[0]):
+        return _not_run(_why_absent(here, entry, claim.protocol), f"{reported:g}")
+    row = summary.iloc[0]
+    difference = row["mean"] - reported
+    inside = abs(difference) <= (claim.tolerance or 0.0) or (pd.notna(row.low) and row.low <= reported <= row.high)
+    why = (
+        f"differs by {difference:+.{int(row.decimals)}f}; "
+        f"tolerance {claim.tolerance or 0:g} or the 95% interval over images"
+    )
+    measured = f"{row['mean']:.{int(row.decimals)}f}"
+    return {
+        "tested_on": claim.dataset,
+        "verdict": "reproduced" if inside else "differs",
+        "measured": measured,
+        "reported": f"{reported:g}",
+        "why": why,
+    }
+
+
+def _not_run(why: str, reported: str) -> dict[str, Any]:
+    return {"verdict": "not run", "measured": "n/a", "reported": reported, "why": why}
+
+
+def _why_absent(scores: pd.DataFrame, entry: str, protocol: str) -> str:
+    reasons = scores[(scores.entry == entry) & (scores.protocol == protocol)].reason.dropna()
+    return f"{protocol} is n/a: {reasons.iloc[0]}" if len(reasons) else f"protocol {protocol} is not in the preset"

@@ -1,0 +1,48 @@
+"""How evenly each method uses its codebook."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tvqsr.files import read_json
+from tvqsr.plan import Plan
+from tvqsr.report.style import colour_of, new_figure
+
+
+def figure(plan: Plan) -> Figure:
+    """Share of the positions of the first test set that fall on each code, codes sorted by use.
+
+    A flat line is even use.
+    """
+    testset = plan.preset.test_on[0]
+    drawing, axes = new_figure(6.4, 3.8)
+    axis = axes[0][0]
+    drawn = False
+    for entry in plan.entries.values():
+        codes = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))["codes"]
+        if not codes:
+            continue
+        share = np.sort(np.asarray(codes["counts"], dtype=np.float64))[::-1] / sum(codes["counts"])
+        accuracy = "" if codes["accuracy"] is None else f", {codes['accuracy']:.1%} of indices right"
+        label = f"{entry.title}: {codes['used']}/{codes['size']} used, perplexity {codes['perplexity']:.0f}{accuracy}"
+        style = "--" if entry.reads == "hr" else "-"
+        axis.plot(
+            np.arange(1, len(share) + 1),
+            np.where(share > 0, share, np.nan),
+            style,
+            color=colour_of(plan, entry.name),
+            label=label,
+        )
+        drawn = True
+    if not drawn:
+        axis.text(0.5, 0.5, "n/a: no entry of this preset has a codebook", ha="center", va="center")
+        return drawing
+    axis.set(
+        xlabel="code, by rank",
+        ylabel="share of positions",
+        yscale="log",
+        title=f"{testset}, first seed (dashed: reads HR)",
+    )
+    axis.legend(fontsize=7)
+    return drawing

@@ -1,0 +1,46 @@
+"""Parameters and time against quality."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from tvqsr.files import read_json
+from tvqsr.plan import Plan
+from tvqsr.report.scores import load_scores, per_image
+from tvqsr.report.style import colour_of, marker_of, new_figure
+
+
+def figure(plan: Plan) -> Figure:
+    """PSNR-Y over parameters used in inference, and over seconds per megapixel of output on this machine.
+
+    Entries that read LR only.
+    """
+    testset = plan.preset.test_on[0]
+    scores = load_scores(plan)
+    scores = scores[scores.testset == testset]
+    drawing, axes = new_figure(9, 3.6, columns=2)
+    threads = set()
+    for entry in plan.entries.values():
+        if entry.reads == "hr":
+            continue
+        record = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))
+        threads.add(f"{record['device']}, {record['threads']} thread(s)")
+        images = record["images"].values()
+        seconds = (
+            sum(image["seconds"] for image in images) / sum(image["height"] * image["width"] for image in images) * 1e6
+        )
+        quality = per_image(scores, entry.name, "psnr_y").mean()
+        style: dict[str, Any] = {
+            "color": colour_of(plan, entry.name),
+            "marker": marker_of(plan, entry.name),
+            "label": entry.title,
+        }
+        if record["parameters"]:
+            axes[0][0].scatter(record["parameters"] / 1e6, quality, **style)
+        axes[0][1].scatter(seconds, quality, **style)
+    axes[0][0].set(xlabel="parameters (millions)", ylabel="PSNR-Y (dB)", title="methods with parameters")
+    axes[0][1].set(xlabel=f"seconds per megapixel ({'; '.join(sorted(threads))})", xscale="log", title=testset)
+    axes[0][1].legend(fontsize=7)
+    return drawing

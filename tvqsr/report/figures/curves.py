@@ -1,0 +1,44 @@
+"""Losses over the iterations of every training."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tvqsr.plan import Plan
+from tvqsr.report.style import COLOURS, new_figure
+
+STYLES = ("-", "--", ":", "-.")
+
+
+def figure(plan: Plan) -> Figure:
+    """One panel per run, one colour per loss term (a running mean of the logged values), one line style per seed."""
+    runs = list(plan.runs.values())
+    if not runs:
+        drawing, axes = new_figure(6, 1.2)
+        axes[0][0].text(0.5, 0.5, "n/a: no entry of this preset is trained", ha="center", va="center")
+        axes[0][0].set_axis_off()
+        return drawing
+    columns = min(3, len(runs))
+    rows = math.ceil(len(runs) / columns)
+    drawing, axes = new_figure(4 * columns, 2.8 * rows, rows, columns)
+    panels = [axis for row in axes for axis in row]
+    for axis in panels[len(runs) :]:
+        axis.set_visible(False)
+    for axis, run in zip(panels, runs, strict=False):
+        for style, seed in zip(STYLES, plan.preset.seeds, strict=False):
+            _lines(axis, pd.read_csv(plan.paths.curve(run.name, seed)), style, labelled=seed == plan.preset.seeds[0])
+        axis.set(title=run.name, xlabel="iteration")
+        axis.set_yscale("symlog", linthresh=1e-3)
+        axis.legend(fontsize=6, ncols=2)
+    return drawing
+
+
+def _lines(axis: Axes, curve: pd.DataFrame, style: str, labelled: bool) -> None:
+    terms = [name for name in curve.columns if name != "step"]
+    for colour, term in zip(COLOURS, terms, strict=False):
+        smooth = curve[term].rolling(max(1, len(curve) // 20), min_periods=1).mean()
+        axis.plot(curve.step, smooth, style, color=colour, linewidth=1, label=term.split("/")[-1] if labelled else None)

@@ -1,0 +1,59 @@
+"""Perception against distortion."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tvqsr.plan import Plan
+from tvqsr.report.scores import load_scores, row_of, summarise
+from tvqsr.report.style import colour_of, marker_of, new_figure
+
+PERCEPTION = ("lpips_alex", "fid", "ssim_y")
+"""Vertical axis: the first of these that could be measured."""
+
+
+def figure(plan: Plan) -> Figure:
+    """PSNR-Y to the right, perceptual distance upwards where it can be measured; bars are 95% intervals over images."""
+    testset = plan.preset.test_on[0]
+    scores = load_scores(plan)
+    summary = summarise(scores[scores.testset == testset])
+    with_values = set(summary.dropna(subset=["mean"]).protocol)
+    measured = [protocol for protocol in PERCEPTION if protocol in with_values]
+    drawing, axes = new_figure(6.4, 4.2)
+    axis = axes[0][0]
+    if not measured or "psnr_y" not in with_values:
+        axis.text(0.5, 0.5, "n/a: this preset scores neither PSNR-Y nor a second protocol", ha="center", va="center")
+        return drawing
+    vertical = measured[0]
+    for entry in plan.entries.values():
+        if entry.name == "hr_copy":
+            continue
+        x, y = (row_of(summary, entry.name, protocol) for protocol in ("psnr_y", vertical))
+        face = "none" if entry.reads == "hr" else colour_of(plan, entry.name)
+        axis.errorbar(
+            x["mean"],
+            y["mean"],
+            xerr=_bar(x),
+            yerr=_bar(y),
+            fmt=marker_of(plan, entry.name),
+            color=colour_of(plan, entry.name),
+            mfc=face,
+            elinewidth=0.7,
+            label=entry.title,
+        )
+    about = summary[summary.protocol == vertical].iloc[0]
+    note = "" if vertical != "ssim_y" else "\n(LPIPS and FID are n/a here: their weights are absent)"
+    axis.set(
+        xlabel="PSNR-Y (dB) →",
+        ylabel=f"{about.title} {'→' if about.higher_is_better else '(lower is better)'}",
+        title=f"{testset}{note}",
+    )
+    axis.legend(fontsize=7, title="hollow: reads HR", title_fontsize=7)
+    return drawing
+
+
+def _bar(row: pd.Series) -> list[list[float]] | None:
+    if pd.isna(row.low):
+        return None
+    return [[row["mean"] - row.low], [row.high - row["mean"]]]

@@ -1,0 +1,57 @@
+"""One textured crop of every test photo: LR, every entry, HR."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from tvqsr.data.images import Pixels, read_image
+from tvqsr.data.manifest import read_pairs
+from tvqsr.plan import Plan
+from tvqsr.report.style import new_figure
+
+SIDE = 96
+PHOTOS = 6
+SCALE = 4
+
+
+def figure(plan: Plan) -> Figure:
+    """Rows: the first photos of the first test set. Columns: LR enlarged by blocks, the entries (first seed), HR."""
+    testset = plan.preset.test_on[0]
+    pairs = list(read_pairs(plan.paths.dataset(testset)))[:PHOTOS]
+    shown = [entry for entry in plan.entries.values() if entry.name not in ("hr_copy", "nearest")]
+    drawing, axes = new_figure(1.45 * (len(shown) + 2), 1.55 * len(pairs) + 0.3, len(pairs), len(shown) + 2)
+    for row, pair in zip(axes, pairs, strict=True):
+        top, left = busiest(pair.hr(), SIDE)
+        crops = [("LR", _block_enlarged(pair.lr()))]
+        for entry in shown:
+            path = plan.paths.images(entry.name, entry.seeds[0], testset) / f"{pair.name}.png"
+            crops.append((entry.title.replace(", ", ",\n"), read_image(path)))
+        crops.append(("HR", pair.hr()))
+        for axis, (title, pixels) in zip(row, crops, strict=True):
+            axis.imshow(pixels[top : top + SIDE, left : left + SIDE], interpolation="nearest")
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            if row is axes[0]:
+                axis.set_title(title, fontsize=8)
+        row[0].set_ylabel(pair.name, fontsize=8)
+    return drawing
+
+
+def busiest(hr: Pixels, side: int) -> tuple[int, int]:
+    """Top left corner of the square crop with the largest luma variance, on the LR grid; the same for every entry."""
+    luma = hr.astype(np.float64).mean(axis=2)
+    mean: NDArray[np.float64] = uniform_filter(luma, side)
+    variance = uniform_filter(luma**2, side) - mean**2
+    half = side // 2
+    inner = variance[half : hr.shape[0] - half + 1, half : hr.shape[1] - half + 1]
+    if inner.size == 0:
+        return 0, 0
+    row, column = np.unravel_index(int(inner.argmax()), inner.shape)
+    return int(row) // SCALE * SCALE, int(column) // SCALE * SCALE
+
+
+def _block_enlarged(lr: Pixels) -> Pixels:
+    return lr.repeat(SCALE, axis=0).repeat(SCALE, axis=1)

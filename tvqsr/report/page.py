@@ -1,0 +1,96 @@
+"""`report.html`: one page that needs nothing else, neither network nor files beside it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from tvqsr import __version__
+from tvqsr.files import read_json, write_text
+from tvqsr.plan import Plan
+from tvqsr.provenance import provenance
+from tvqsr.report.tables import grid, heading, notes
+
+FIGURE_CAPTIONS = {
+    "strip": "The same textured crop of every test photo: LR enlarged by blocks, each entry (first seed), HR.",
+    "plane": "Perception against distortion; bars are 95% bootstrap intervals over images, hollow markers read HR.",
+    "curves": "Losses over the iterations (running means), a line style for each seed.",
+    "codes": "How often each code is decoded on the test set; a flat line is even use.",
+    "cost": "Parameters used in inference, and time on the machine named below, against quality.",
+}
+
+
+def write_page(plan: Plan) -> None:
+    """Render the page from the tables, figures, verdicts and records of a plan."""
+    environment = Environment(
+        loader=PackageLoader("tvqsr.report"),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("report.html")
+    write_text(plan.paths.report, template.render(**_content(plan)))
+
+
+def _content(plan: Plan) -> dict[str, Any]:
+    runs = [_run_row(plan, run, seed) for run in plan.runs for seed in plan.preset.seeds]
+    return {
+        "name": plan.name,
+        "preset": plan.preset,
+        "version": __version__,
+        "tables": [_table(plan, testset) for testset in plan.preset.test_on],
+        "figures": [
+            {"name": name, "caption": text, "data": _inlined(plan.paths.figure(name))}
+            for name, text in FIGURE_CAPTIONS.items()
+        ],
+        "claims": pd.read_csv(plan.paths.claims, keep_default_na=False).to_dict("records"),
+        "methods": [method.spec for method in plan.methods.values()],
+        "datasets": {name: read_json(plan.paths.manifest(name)) for name in _used_datasets(plan)},
+        "runs": runs,
+        "made_by": provenance(),
+    }
+
+
+def _used_datasets(plan: Plan) -> list[str]:
+    trained_on = [run.dataset for run in plan.runs.values()]
+    return list(dict.fromkeys([*trained_on, *plan.preset.test_on]))
+
+
+def _table(plan: Plan, testset: str) -> dict[str, Any]:
+    summary = pd.read_csv(plan.paths.table(testset, "csv"))
+    rows = grid(plan, summary)
+    return {
+        "testset": testset,
+        "heading": heading(plan, testset, summary),
+        "columns": list(rows.columns),
+        "rows": rows.values.tolist(),
+        "notes": notes(summary),
+    }
+
+
+def _inlined(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _run_row(plan: Plan, run: str, seed: int) -> dict[str, Any]:
+    record = read_json(plan.paths.run_record(run, seed))
+    git = record["made_by"]["git"]
+    machine = record["made_by"]["machine"]
+    gpu = machine["gpu"]["name"] if machine["gpu"] else None
+    return {
+        "run": run,
+        "seed": seed,
+        "iterations": record["training"]["iterations"],
+        "batch": record["training"]["batch_size"],
+        "crop": record["training"]["hr_crop"],
+        "parameters": f"{record['parameters'] / 1e6:.2f} M",
+        "wall": f"{record['wall_seconds']:.0f} s",
+        "rate": f"{record['images_per_second']:.1f}",
+        "memory": f"{record['peak_memory_mib']:.0f} MiB",
+        "machine": gpu or machine["cpu"],
+        "commit": (git["commit"][:9] + (" + changes" if git["dirty"] else "")) if git else "no git",
+    }

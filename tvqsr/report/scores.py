@@ -1,0 +1,124 @@
+"""All scores of a plan, and their summary per entry and protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from tvqsr.errors import UserError
+from tvqsr.files import read_json
+from tvqsr.plan import EntryPlan, Plan
+from tvqsr.statistics import mean_interval
+
+MEASURES: dict[str, tuple[str, bool, int, str]] = {
+    "index_accuracy": (
+        "Index accuracy",
+        True,
+        3,
+        "share of code positions at which the predicted index equals the tokenizer's for HR",
+    ),
+    "codes_used": ("Codes used", True, 3, "share of the codebook decoded at least once on the test set"),
+    "code_perplexity": ("Perplexity", True, 1, "exp of the entropy of the codes decoded on the test set"),
+}
+"""What the image records say of codebooks, as protocols of the whole set.
+
+Title, higher is better, decimals, definition.
+"""
+
+
+def load_scores(plan: Plan) -> pd.DataFrame:
+    """One row per entry, seed, test set, image and protocol, in the plan's order; codebook measures included.
+
+    Raises UserError for a damaged file.
+    """
+    frames = [
+        _one(plan, entry, seed, testset)
+        for testset in plan.preset.test_on
+        for entry in plan.entries.values()
+        for seed in entry.seeds
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _one(plan: Plan, entry: EntryPlan, seed: int, testset: str) -> pd.DataFrame:
+    path = plan.paths.scores(entry.name, seed, testset)
+    try:
+        scores = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; run snakemake, which scores what is not scored") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
+    codes = read_json(plan.paths.images_record(entry.name, seed, testset))["codes"]
+    measures = pd.DataFrame(
+        [{"entry": entry.name, "seed": seed, "testset": testset, "image": "(set)", **row} for row in _code_rows(codes)]
+    )
+    return pd.concat([scores, measures.astype({"value": "float64", "reason": "string"})], ignore_index=True)
+
+
+def _code_rows(codes: dict[str, Any] | None) -> list[dict[str, Any]]:
+    values: dict[str, float | None] = dict.fromkeys(MEASURES)
+    if codes:
+        values = {
+            "index_accuracy": codes["accuracy"],
+            "codes_used": codes["used"] / codes["size"],
+            "code_perplexity": codes["perplexity"],
+        }
+    rows = []
+    for name, value in values.items():
+        title, higher, decimals, definition = MEASURES[name]
+        reason = None if value is not None else ("no codebook" if not codes else "nothing is predicted")
+        about = {"title": title, "higher_is_better": higher, "decimals": decimals, "crop": 0, "definition": definition}
+        rows.append({"protocol": name, "value": value, "reason": reason, **about})
+    return rows
+
+
+def per_image(scores: pd.DataFrame, entry: str, protocol: str) -> pd.Series:
+    """Scores of an entry by image, averaged over seeds; one test set's rows are expected.
+
+    Images without a value are left out.
+    """
+    mine = scores[(scores.entry == entry) & (scores.protocol == protocol)].dropna(subset=["value"])
+    return mine.groupby("image", sort=True).value.mean()
+
+
+def row_of(summary: pd.DataFrame, entry: str, protocol: str) -> pd.Series:
+    """The row of a summary for an entry and a protocol."""
+    return summary[(summary.entry == entry) & (summary.protocol == protocol)].iloc[0]
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per entry and protocol of one test set.
+
+    Mean over images, its 95% interval, standard deviation over seeds, counts, reason where n/a.
+    """
+    rows = []
+    for (entry, protocol), group in scores.groupby(["entry", "protocol"], sort=False):
+        values = group.dropna(subset=["value"])
+        about = group.iloc[0]
+        row: dict[str, Any] = {
+            "entry": entry,
+            "protocol": protocol,
+            "title": about.title,
+            "decimals": about.decimals,
+            "definition": about.definition,
+        }
+        row |= {
+            "higher_is_better": about.higher_is_better,
+            "crop": about.crop,
+            "mean": None,
+            "low": None,
+            "high": None,
+            "seed_sd": None,
+        }
+        row |= {
+            "seeds": values.seed.nunique(),
+            "images": values.image.nunique(),
+            "reason": about.reason if values.empty else None,
+        }
+        if not values.empty:
+            mean, interval = mean_interval(values.groupby("image").value.mean().tolist())
+            row |= {"mean": mean, "low": interval[0] if interval else None, "high": interval[1] if interval else None}
+            row["seed_sd"] = values.groupby("seed").value.mean().std(ddof=1) if row["seeds"] > 1 else None
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,46 @@
+"""One look for all figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tvqsr.files import written_beside
+from tvqsr.plan import Plan
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which remain distinct for colour-blind readers; markers tell entries apart beyond eight.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def colour_of(plan: Plan, entry: str) -> str:
+    """The same colour for an entry in every figure."""
+    return COLOURS[list(plan.entries).index(entry) % len(COLOURS)]
+
+
+def marker_of(plan: Plan, entry: str) -> str:
+    """The same marker for an entry in every figure."""
+    return MARKERS[list(plan.entries).index(entry) % len(MARKERS)]
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[list[Axes]]]:
+    """A figure without a display and its axes, row by row."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams.update(
+        {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3}
+    )
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, [list(row) for row in axes]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG in one step, without the metadata that would make equal figures differ."""
+    with written_beside(path) as beside:
+        figure.savefig(beside, format="png", dpi=150, metadata={"Software": None})

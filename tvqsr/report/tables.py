@@ -1,0 +1,105 @@
+"""The main table of each test set, as CSV for programs, Markdown for readers and LaTeX for papers."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tvqsr.files import write_text
+from tvqsr.plan import Plan
+from tvqsr.report.scores import load_scores, row_of, summarise
+
+
+def write_tables(plan: Plan) -> None:
+    """Write `tables/<test set>.{csv,md,tex}`."""
+    scores = load_scores(plan)
+    for testset in plan.preset.test_on:
+        summary = summarise(scores[scores.testset == testset])
+        write_text(plan.paths.table(testset, "csv"), summary.to_csv(index=False))
+        write_text(plan.paths.table(testset, "md"), markdown(plan, testset, summary))
+        write_text(plan.paths.table(testset, "tex"), latex(plan, testset, summary))
+
+
+def shown_protocols(summary: pd.DataFrame) -> list[str]:
+    """Protocols worth a column, in order.
+
+    Those with a value somewhere, and those that no entry could be scored with (their n/a is news).
+    """
+    names = list(dict.fromkeys(summary.protocol))
+    return [name for name in names if _is_shown(summary[summary.protocol == name])]
+
+
+def _is_shown(rows: pd.DataFrame) -> bool:
+    measured = bool(rows["mean"].notna().any())
+    return measured or bool(rows.reason.fillna("").str.startswith("weights").any())
+
+
+def cell(row: pd.Series, plus_minus: str = "±") -> str:
+    """`25.31 [24.10, 26.52] ±0.05`: mean, interval over images, deviation over seeds; `n/a` where there is no value."""
+    if pd.isna(row["mean"]):
+        return "n/a"
+    digits = int(row.decimals)
+    text = f"{row['mean']:.{digits}f}"
+    if pd.notna(row.low):
+        text += f" [{row.low:.{digits}f}, {row.high:.{digits}f}]"
+    if pd.notna(row.seed_sd):
+        text += f" {plus_minus}{row.seed_sd:.{digits}f}"
+    return text
+
+
+def grid(plan: Plan, summary: pd.DataFrame, plus_minus: str = "±") -> pd.DataFrame:
+    """Entries by protocols, formatted, with what each entry reads and its number of seeds."""
+    protocols = shown_protocols(summary)
+    rows = []
+    for entry in plan.entries.values():
+        row = {"Entry": entry.title, "Reads": entry.reads.upper(), "Seeds": str(len(entry.seeds))}
+        for protocol in protocols:
+            found = row_of(summary, entry.name, protocol)
+            row[f"{found.title} {'↑' if found.higher_is_better else '↓'}"] = cell(found, plus_minus)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def notes(summary: pd.DataFrame) -> list[str]:
+    """Definition of each column, and why what is n/a is n/a."""
+    lines = []
+    for protocol in shown_protocols(summary):
+        rows = summary[summary.protocol == protocol]
+        first = rows.iloc[0]
+        crop = f", crop {first.crop}" if first.crop else ""
+        lines.append(f"{first.title} (`{protocol}`): {first.definition}{crop}.")
+        if rows["mean"].isna().all():
+            lines.append(f"{first.title} is n/a: {first.reason}.")
+    return lines
+
+
+def heading(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
+    """What the table shows, in words."""
+    images = int(summary.images.max())
+    return (
+        f"{testset}: {images} photos. "
+        f"Mean over images [95% bootstrap interval over images] ± standard deviation over seeds. "
+        f"Rows that read HR are ceilings, not competitors."
+    )
+
+
+def markdown(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
+    table = grid(plan, summary).to_markdown(index=False)
+    return f"{heading(plan, testset, summary)}\n\n{table}\n\n" + "".join(f"- {line}\n" for line in notes(summary))
+
+
+def latex(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
+    r"""A booktabs table; needs `\usepackage{booktabs}`."""
+    table = grid(plan, summary, plus_minus="+-").map(_escaped).rename(columns=_escaped)
+    table = table.map(lambda text: text.replace("+-", r"$\pm$"))
+    table.columns = [name.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$") for name in table.columns]
+    caption = _escaped(heading(plan, testset, summary)).replace("±", r"$\pm$")
+    body = table.to_latex(
+        index=False, caption=caption, label=f"tab:{testset}", column_format="l" + "r" * (table.shape[1] - 1)
+    )
+    return body + "".join(f"% {line}\n" for line in notes(summary))
+
+
+def _escaped(text: str) -> str:
+    for character in "&%_#$":
+        text = text.replace(character, f"\\{character}")
+    return text

@@ -1,0 +1,1 @@
+"""Scores, computed from the PNGs on disk under named protocols."""

@@ -1,0 +1,70 @@
+"""PSNR and SSIM."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from tvqsr.data.bicubic import downscale, mod_crop
+from tvqsr.data.images import Pixels
+
+EPSILON = 1e-8
+"""Added to the mean squared error of samples in [0, 1], as pyiqa does: identical images score 80 dB, not infinity."""
+
+
+def luma(pixels: Pixels) -> NDArray[np.float64]:
+    """BT.601 studio-range luma of (H, W, 3) uint8 RGB: (H, W) in [16, 235], not rounded."""
+    weights = np.array([65.481, 128.553, 24.966])
+    return 16.0 + pixels.astype(np.float64) @ weights / 255.0
+
+
+def cropped(pixels: Pixels, crop: int) -> Pixels:
+    """Without a border of `crop` pixels on each side."""
+    return pixels[crop : pixels.shape[0] - crop, crop : pixels.shape[1] - crop]
+
+
+def psnr(image: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
+    """Peak signal-to-noise ratio in dB of samples in [0, 255], over all positions and channels together."""
+    error = np.mean(((image - reference) / 255.0) ** 2)
+    return float(-10.0 * np.log10(error + EPSILON))
+
+
+def ssim(image: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
+    """Structural similarity (Wang et al. 2004) of (H, W) or (H, W, 3) samples in [0, 255].
+
+    11 x 11 Gaussian window of 1.5, population covariances, valid positions only, mean over channels.
+    """
+    return float(
+        structural_similarity(
+            image,
+            reference,
+            data_range=255.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            channel_axis=2 if image.ndim == 3 else None,
+        )
+    )
+
+
+def psnr_y(sr: Pixels, hr: Pixels) -> float:
+    return psnr(luma(sr), luma(hr))
+
+
+def psnr_rgb(sr: Pixels, hr: Pixels) -> float:
+    return psnr(sr.astype(np.float64), hr.astype(np.float64))
+
+
+def ssim_y(sr: Pixels, hr: Pixels) -> float:
+    return ssim(luma(sr), luma(hr))
+
+
+def ssim_rgb(sr: Pixels, hr: Pixels) -> float:
+    return ssim(sr.astype(np.float64), hr.astype(np.float64))
+
+
+def lr_psnr(sr: Pixels, hr: Pixels) -> float:
+    """PSNR in RGB after both were shrunk x4 as LR is: what was kept of the input."""
+    small_sr, small_hr = (downscale(mod_crop(pixels, 4), 4).astype(np.float64) for pixels in (sr, hr))
+    return psnr(small_sr, small_hr)

@@ -1,0 +1,91 @@
+"""Score an entry's images of a test set, or any two folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tvqsr.data.manifest import check_file, read_pairs
+from tvqsr.errors import UserError
+from tvqsr.files import read_json, written_beside
+from tvqsr.plan import Plan
+from tvqsr.score.pairs import Score, paired_by_name, score_pairs
+from tvqsr.score.protocols import Protocol, protocols
+from tvqsr.statistics import mean_interval
+
+
+def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
+    """Write one row per image and protocol: beside them what the protocol is."""
+    folder = plan.paths.images(entry, seed, testset)
+    record = read_json(folder / "run.json")
+    pairs = []
+    for pair in read_pairs(plan.paths.dataset(testset)):
+        if pair.name not in record["images"]:
+            raise UserError(
+                f"{folder}: has no image `{pair.name}` of {testset}; "
+                f"delete {folder / 'run.json'} and run snakemake again"
+            )
+        path = folder / f"{pair.name}.png"
+        check_file(path, record["images"][pair.name]["sha256"])
+        pairs.append((pair.name, path, pair.hr_path))
+    wanted = protocols(plan.preset.protocols, f"preset {plan.name}: protocols")
+    scores = score_pairs(pairs, wanted, plan.preset.crop, plan.preset.downloads)
+    by_name = {protocol.name: protocol for protocol in wanted}
+    common = {"entry": entry, "seed": seed, "testset": testset}
+    _write_parquet(
+        plan.paths.scores(entry, seed, testset),
+        [common | _row(s, by_name[s.protocol], plan.preset.crop) for s in scores],
+    )
+
+
+def score_folders(sr: Path, hr: Path, names: list[str], crop: int, downloads: bool) -> dict[str, Any]:
+    """Scores of two folders of images, paired by name.
+
+    `{"protocols": {name: {mean, ci95, n}}, "images": {name: {protocol: value}}}`.
+    A protocol whose weights are absent has mean and ci95 null and a `reason`.
+    """
+    pairs = paired_by_name(sr, hr)
+    scores = score_pairs(pairs, protocols(names, "--protocol"), crop, downloads)
+    summary: dict[str, Any] = {}
+    images: dict[str, dict[str, float | None]] = {name: {} for name, _, _ in pairs}
+    for name in dict.fromkeys(names):
+        mine = [s for s in scores if s.protocol == name]
+        summary[name] = _summary(mine)
+        for s in mine:
+            if s.image in images:
+                images[s.image][name] = s.value
+    return {"protocols": summary, "images": images}
+
+
+def _summary(scores: list[Score]) -> dict[str, Any]:
+    values = [s.value for s in scores if s.value is not None]
+    if not values:
+        return {"mean": None, "ci95": None, "n": 0, "reason": scores[0].reason}
+    mean, interval = mean_interval(values)
+    return {"mean": mean, "ci95": list(interval) if interval else None, "n": len(values)}
+
+
+def _row(s: Score, protocol: Protocol, crop: int) -> dict[str, Any]:
+    """A score with all that a reader needs to know of its protocol.
+
+    The report asks no more of this room than these rows.
+    """
+    return {
+        "image": s.image,
+        "protocol": s.protocol,
+        "value": s.value,
+        "reason": s.reason,
+        "title": protocol.title,
+        "higher_is_better": protocol.higher_is_better,
+        "decimals": protocol.decimals,
+        "crop": crop if protocol.crops else 0,
+        "definition": protocol.definition,
+    }
+
+
+def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    import pandas as pd
+
+    types = {"value": "float64", "reason": "string"}
+    with written_beside(path) as beside:
+        pd.DataFrame(rows).astype(types).to_parquet(beside, index=False)

@@ -1,0 +1,78 @@
+"""Scoring pairs of image files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tvqsr.data.images import Pixels, read_image
+from tvqsr.errors import UserError
+from tvqsr.plan.folders import image_files
+from tvqsr.score.fidelity import cropped
+from tvqsr.score.protocols import Protocol
+
+SSIM_WINDOW = 11
+WHOLE_SET = "(set)"
+"""In place of an image's name, for a score of the whole set."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number, or the reason why there is none."""
+
+    image: str
+    protocol: str
+    value: float | None
+    reason: str | None = None
+
+
+def paired_by_name(sr_folder: Path, hr_folder: Path) -> list[tuple[str, Path, Path]]:
+    """(name, SR file, HR file) of two folders, by name without ending.
+
+    Raises UserError naming a file without partner.
+    """
+    sr, hr = ({file.stem: file for file in image_files(folder)} for folder in (sr_folder, hr_folder))
+    for name, file in hr.items():
+        if name not in sr:
+            raise UserError(f"{file}: has no partner of that name in {sr_folder}")
+    for name, file in sr.items():
+        if name not in hr:
+            raise UserError(f"{file}: has no partner of that name in {hr_folder}")
+    return [(name, sr[name], hr[name]) for name in sorted(hr)]
+
+
+def score_pairs(pairs: list[tuple[str, Path, Path]], wanted: list[Protocol], crop: int, downloads: bool) -> list[Score]:
+    """Scores of all pairs under all protocols.
+
+    A protocol that cannot be computed here gives scores without value, with the reason.
+    """
+    reasons = {protocol.name: protocol.unavailable(downloads) for protocol in wanted}
+    scores: list[Score] = []
+    for name, sr_path, hr_path in pairs:
+        sr, hr = read_image(sr_path), read_image(hr_path)
+        for protocol in (p for p in wanted if p.of_pair):
+            border = crop if protocol.crops else 0
+            _check_sizes(sr, hr, sr_path, hr_path, border)
+            computable = protocol.of_pair is not None and not reasons[protocol.name]
+            value = (
+                protocol.of_pair(cropped(sr, border), cropped(hr, border)) if protocol.of_pair and computable else None
+            )
+            scores.append(Score(name, protocol.name, value, reasons[protocol.name]))
+    for protocol in (p for p in wanted if p.of_set):
+        computable = protocol.of_set is not None and not reasons[protocol.name]
+        value = (
+            protocol.of_set([p[1] for p in pairs], [p[2] for p in pairs]) if protocol.of_set and computable else None
+        )
+        scores.append(Score(WHOLE_SET, protocol.name, value, reasons[protocol.name]))
+    return scores
+
+
+def _check_sizes(sr: Pixels, hr: Pixels, sr_path: Path, hr_path: Path, crop: int) -> None:
+    if sr.shape != hr.shape:
+        sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (sr, hr)]
+        raise UserError(f"{sr_path}: is {sizes[0]}, but {hr_path} is {sizes[1]}")
+    if min(hr.shape[:2]) < SSIM_WINDOW + 2 * crop:
+        raise UserError(
+            f"{hr_path}: is {hr.shape[1]} x {hr.shape[0]}, too small to be scored with a crop of {crop}; "
+            f"at least {SSIM_WINDOW + 2 * crop} a side"
+        )

@@ -1,0 +1,108 @@
+"""Everything that a resumed training needs, in one file, with a guard against resuming something else."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from tvqsr.console import say
+from tvqsr.contract import Stage
+from tvqsr.files import written_beside
+
+DIGEST_BYTES = 32
+"""A checkpoint file is the SHA-256 of what follows, then what `torch.save` wrote: damage is seen before parsing."""
+
+
+class Checkpoint:
+    """State of a training on disk: networks, running average, optimisers, step, curve, time spent, random state."""
+
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        stage: Stage,
+        average: AveragedModel,
+        optimisers: Mapping[str, torch.optim.Optimizer],
+    ) -> None:
+        self.path = folder / "checkpoint.pt"
+        self.key, self.stage, self.average, self.optimisers = key, stage, average, optimisers
+        self.curve: list[dict[str, float]] = []
+        self.seconds = 0.0
+
+    def save(self, step: int, seconds_of_attempt: float) -> None:
+        """Write the state after `step` steps in one go."""
+        state = {
+            "key": self.key,
+            "step": step,
+            "seconds": self.seconds + seconds_of_attempt,
+            "curve": self.curve,
+            "networks": self.stage.networks.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": {player: optimiser.state_dict() for player, optimiser in self.optimisers.items()},
+            "random": torch.get_rng_state(),
+        }
+        content = io.BytesIO()
+        torch.save(state, content)
+        with written_beside(self.path) as beside:
+            beside.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+
+    def load(self, device: torch.device) -> int:
+        """Restore the state and return the number of steps done.
+
+        0 if there is none, it is damaged, or it is of other settings, data or code.
+        """
+        if not self.path.is_file():
+            return 0
+        stored = self.path.read_bytes()
+        digest, content = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
+        if hashlib.sha256(content).digest() != digest:
+            say(f"{self.path}: damaged checkpoint ignored, starting afresh")
+            return 0
+        state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        if state["key"] != self.key:
+            say(f"{self.path}: is of other settings, data or code; starting afresh")
+            return 0
+        self.stage.networks.load_state_dict(state["networks"])
+        self.average.load_state_dict(state["average"])
+        for player, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][player])
+        self.curve, self.seconds = state["curve"], state["seconds"]
+        torch.set_rng_state(state["random"].cpu())
+        return int(state["step"])
+
+
+class Interruption:
+    """While active, Ctrl-C and SIGTERM do not kill but ask: the loop finishes its step, saves, and stops."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Interruption:
+        for number in self.SIGNALS:
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number in self.SIGNALS:
+            signal.signal(number, self._before[number])  # type: ignore[arg-type]
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = number
+
+    def stop_if_asked(self, message: str) -> None:
+        """Exit as a process ended by the signal would (128 + its number), if one came."""
+        if self.asked is not None:
+            say(message)
+            raise SystemExit(128 + self.asked)

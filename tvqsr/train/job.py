@@ -1,0 +1,98 @@
+"""Train one run of the plan for one seed, and leave weights, curve and record."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tvqsr.contract import Trained
+from tvqsr.data.crops import CropSampler
+from tvqsr.errors import UserError
+from tvqsr.files import sha256, write_json, written_beside
+from tvqsr.plan import Plan, Run
+from tvqsr.plan.digest import digest
+from tvqsr.plugins import load_plugin
+from tvqsr.provenance import peak_memory_mib, provenance
+from tvqsr.train.loop import Fit, fit
+
+
+def train(plan: Plan, run_name: str, seed: int) -> None:
+    """Train a run; continues from its last checkpoint if that belongs to the same settings, data and code.
+
+    The weights are written last.
+    """
+    run = plan.run(run_name)
+    folder = plan.paths.run(run_name, seed)
+    dataset = plan.paths.dataset(run.dataset)
+    sampler = CropSampler(dataset, run.training.hr_crop, run.training.batch_size, run.training.augment, seed)
+    needs = {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
+    plugin = load_plugin(run.method)
+    inputs = {
+        "data": sha256(plan.paths.manifest(run.dataset)),
+        **{n: sha256(plan.paths.weights(r.name, seed)) for n, r in run.needs.items()},
+    }
+    started = time.perf_counter()
+    result = fit(
+        lambda: plugin.stage(run.stage, run.settings, needs),
+        sampler,
+        run.training,
+        seed=seed,
+        state=folder / "state",
+        key=digest([plan.train_key(run_name), inputs]),
+        runtime=plan.preset.runtime,
+        label=f"{run.method.name}.{run.stage} seed {seed}",
+    )
+    _write_curve(folder / "curve.csv", result.curve)
+    write_json(folder / "run.json", _record(run, seed, inputs, result, time.perf_counter() - started))
+    save_weights(folder / "weights.safetensors", result.weights, {"run": run.name, "stage": run.stage})
+
+
+def save_weights(path: Path, weights: dict[str, Tensor], about: dict[str, str]) -> None:
+    """Write tensors as safetensors in one step."""
+    with written_beside(path) as beside:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, beside, metadata=about)
+
+
+def load_trained(plan: Plan, run: Run, seed: int) -> Trained:
+    """A finished run with its weights and those of all it needed. Raises UserError if a file is missing or damaged."""
+    path = plan.paths.weights(run.name, seed)
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; train it first (`snakemake {path}` does)") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
+    return Trained(
+        run.stage, run.settings, weights, {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
+    )
+
+
+def _write_curve(path: Path, rows: list[dict[str, float]]) -> None:
+    with written_beside(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _record(run: Run, seed: int, inputs: dict[str, str], result: Fit, seconds: float) -> dict[str, Any]:
+    return {
+        "run": run.name,
+        "seed": seed,
+        "settings": dict(run.settings),
+        "training": run.training.model_dump(mode="json"),
+        "dataset": run.dataset,
+        "inputs_sha256": inputs,
+        "parameters": result.parameters,
+        "wall_seconds": round(result.seconds, 1),
+        "wall_seconds_of_last_attempt": round(seconds, 1),
+        "images_per_second": round(run.training.iterations * run.training.batch_size / result.seconds, 2),
+        "peak_memory_mib": peak_memory_mib(),
+        "final": result.curve[-1],
+        "made_by": provenance(),
+    }

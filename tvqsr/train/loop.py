@@ -1,0 +1,147 @@
+"""The training loop.
+
+It reads from top to bottom: set up, resume, step, average, log, checkpoint, return the averaged weights.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from tvqsr.console import Progress
+from tvqsr.contract import Stage
+from tvqsr.data.crops import Batch, CropSampler
+from tvqsr.errors import UserError
+from tvqsr.plan.preset import Runtime
+from tvqsr.plan.training import Training
+from tvqsr.train.checkpoint import Checkpoint, Interruption
+
+CURVE_POINTS = 200
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Outcome of a training.
+
+    Weights on the CPU by `network.parameter`, the loss curve, seconds spent over all attempts, parameters trained.
+    """
+
+    weights: dict[str, Tensor]
+    curve: list[dict[str, float]]
+    seconds: float
+    parameters: int
+
+
+def fit(
+    build: Callable[[], Stage],
+    sampler: CropSampler,
+    training: Training,
+    *,
+    seed: int,
+    state: Path,
+    key: str,
+    runtime: Runtime,
+    label: str,
+) -> Fit:
+    """Train the stage that `build` makes.
+
+    `state` is the checkpoint folder; `key` identifies settings, data and code: another key starts afresh.
+    """
+    fabric = Fabric(accelerator="auto" if runtime.gpus else "cpu", devices=1, precision=training.precision)
+    torch.manual_seed(seed)
+    stage = build()
+    stage.train()
+    optimisers = {player: _adam(stage, player, training) for player in stage.players}
+    average = AveragedModel(stage.moved_by(stage.generator), multi_avg_fn=get_ema_multi_avg_fn(training.ema))
+    checkpoint = Checkpoint(state, key, stage, average, optimisers)
+    module = fabric.setup_module(stage)
+    fabric.to_device(average)
+    wrapped = {player: cast("Optimizer", fabric.setup_optimizers(opt)) for player, opt in optimisers.items()}
+    start = checkpoint.load(fabric.device)
+    progress = Progress(label, training.iterations, training.batch_size, start, runtime.progress_seconds)
+    log_every = max(1, training.iterations // CURVE_POINTS)
+    attempt, saved = time.perf_counter(), time.perf_counter()
+
+    with Interruption() as interruption:
+        for step in range(start, training.iterations):
+            batch = Batch(*fabric.to_device(tuple(sampler.batch(step))))
+            terms: dict[str, Tensor] = {}
+            for player, optimiser in wrapped.items():
+                _set_rate(optimisers[player], training, step)
+                _let_only_move(stage, player)
+                losses = module(player, batch, step)
+                if not losses:
+                    continue
+                optimiser.zero_grad()
+                fabric.backward(torch.stack(list(losses.values())).sum())
+                if training.clip_norm:
+                    fabric.clip_gradients(stage.moved_by(player), optimiser, max_norm=training.clip_norm)
+                optimiser.step()
+                terms |= {f"{player}/{name}": value.detach() for name, value in losses.items()}
+            average.update_parameters(stage.moved_by(stage.generator))
+            done = step + 1
+            if done % log_every == 0 or done == training.iterations:
+                # The only place where the host waits for the device.
+                row = {"step": float(done)} | {name: float(value) for name, value in terms.items()}
+                _check_finite(row, label)
+                checkpoint.curve.append(row)
+                progress.show(done, row)
+            if interruption.asked or time.perf_counter() - saved > runtime.checkpoint_seconds:
+                checkpoint.save(done, time.perf_counter() - attempt)
+                saved = time.perf_counter()
+                interruption.stop_if_asked(
+                    f"{label}: stopped after step {done}, checkpoint kept; run the same command to go on"
+                )
+
+    seconds = checkpoint.seconds + time.perf_counter() - attempt
+    checkpoint.save(training.iterations, time.perf_counter() - attempt)
+    parameters = sum(p.numel() for p in stage.moved_by(stage.generator).parameters())
+    return Fit(_weights(stage, average), checkpoint.curve, seconds, parameters)
+
+
+def _adam(stage: Stage, player: str, training: Training) -> Optimizer:
+    return Adam(stage.moved_by(player).parameters(), lr=training.learning_rate, betas=training.betas)
+
+
+def _set_rate(optimiser: Optimizer, training: Training, step: int) -> None:
+    factor = 0.5 * (1 + math.cos(math.pi * step / training.iterations)) if training.schedule == "cosine" else 1.0
+    factor *= min(1.0, (step + 1) / training.warmup) if training.warmup else 1.0
+    for group in optimiser.param_groups:
+        group["lr"] = training.learning_rate * factor
+
+
+def _let_only_move(stage: Stage, player: str) -> None:
+    """Gradients flow through every network but are kept only for those that the player moves."""
+    moving = {id(p) for p in stage.moved_by(player).parameters()}
+    for parameter in stage.networks.parameters():
+        parameter.requires_grad_(id(parameter) in moving)
+
+
+def _check_finite(row: dict[str, float], label: str) -> None:
+    for name, value in row.items():
+        if not math.isfinite(value):
+            raise UserError(
+                f"{label}: {name} is {value} at step {row['step']:.0f}; no weights were written; "
+                f"lower learning_rate or the term's weight"
+            )
+
+
+def _weights(stage: Stage, average: AveragedModel) -> dict[str, Tensor]:
+    """All networks as they are saved: the generator's averaged, the others as they stand."""
+    averaged = average.module
+    assert isinstance(averaged, nn.ModuleDict)
+    networks = {**stage.networks, **averaged}
+    tensors = {
+        f"{name}.{key}": value for name, network in networks.items() for key, value in network.state_dict().items()
+    }
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}

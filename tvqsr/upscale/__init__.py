@@ -1,0 +1,1 @@
+"""Making images with trained networks."""

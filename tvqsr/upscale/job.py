@@ -1,0 +1,112 @@
+"""Make the images of an entry: for a test set of the plan, or for one photo of the user's."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tvqsr.contract import Upscaler
+from tvqsr.data.images import Pixels, read_image, to_pixels, write_png
+from tvqsr.data.manifest import Pair, read_pairs
+from tvqsr.errors import UserError
+from tvqsr.files import sha256, write_json
+from tvqsr.plan import EntryPlan, Plan
+from tvqsr.plugins import load_plugin
+from tvqsr.provenance import peak_memory_mib, provenance
+from tvqsr.train.job import load_trained
+from tvqsr.upscale.codes import CodeUse
+from tvqsr.upscale.padding import padded
+
+
+def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
+    """Write an entry's 8-bit PNGs of a test set, then `run.json`.
+
+    It holds their hashes, the time of each, and the use of the codebook.
+    """
+    entry = plan.entry(entry_name)
+    folder = plan.paths.images(entry_name, seed, testset)
+    shutil.rmtree(folder, ignore_errors=True)
+    model, device = load_upscaler(plan, entry, seed)
+    use = CodeUse(model.codebook_size) if model.codebook_size is not None else None
+    images = {}
+    for pair in read_pairs(plan.paths.dataset(testset)):
+        images[pair.name] = _one(model, device, entry, pair, folder, use)
+    write_json(
+        folder / "run.json",
+        {
+            "entry": entry_name,
+            "run": entry.run.name if entry.run else None,
+            "seed": seed,
+            "testset": testset,
+            "reads": entry.reads,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "images": images,
+            "codes": use.summary() if use else None,
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+            "peak_memory_mib": peak_memory_mib(),
+            "made_by": provenance(),
+        },
+    )
+
+
+def load_upscaler(plan: Plan, entry: EntryPlan, seed: int) -> tuple[Upscaler, torch.device]:
+    """An entry's networks, ready on the best device there is."""
+    trained = load_trained(plan, entry.run, seed) if entry.run else None
+    device = torch.device("cuda" if plan.preset.runtime.gpus and torch.cuda.is_available() else "cpu")
+    model = load_plugin(entry.method).upscaler(trained).to(device).eval()
+    return model.requires_grad_(False), device
+
+
+def upscale_photo(plan: Plan, entry_name: str, seed: int, source: Path, target: Path) -> tuple[Pixels, float]:
+    """Upscale one photo of the user's into a PNG; returns its pixels and the seconds it took.
+
+    Raises UserError for an entry that needs HR.
+    """
+    if target.suffix.lower() != ".png":
+        raise UserError(f"{target}: the output is a PNG; give a name that ends in .png")
+    entry = plan.entry(entry_name)
+    if entry.reads == "hr":
+        raise UserError(
+            f"entry `{entry_name}` reconstructs HR and cannot upscale; choose another of preset `{plan.name}`"
+        )
+    photo = read_image(source)
+    model, device = load_upscaler(plan, entry, seed)
+    pixels, seconds = _apply(model, to_unit(photo, device))
+    write_png(target, pixels)
+    return pixels, seconds
+
+
+def to_unit(pixels: Pixels, device: torch.device) -> Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(pixels.copy()).to(device).permute(2, 0, 1).unsqueeze(0).float() / 255
+
+
+def _one(
+    model: Upscaler, device: torch.device, entry: EntryPlan, pair: Pair, folder: Path, use: CodeUse | None
+) -> dict[str, Any]:
+    hr = pair.hr()
+    given = to_unit(hr if entry.reads == "hr" else pair.lr(), device)
+    pixels, seconds = _apply(model, given)
+    if pixels.shape != hr.shape:
+        raise UserError(
+            f"entry `{entry.name}`: {pair.name} came out as {pixels.shape[:2]}, HR is {hr.shape[:2]} (height, width)"
+        )
+    path = folder / f"{pair.name}.png"
+    write_png(path, pixels)
+    if use:
+        with torch.inference_mode():
+            use.add(model, given, to_unit(hr, device))
+    return {"sha256": sha256(path), "seconds": round(seconds, 4), "height": pixels.shape[0], "width": pixels.shape[1]}
+
+
+def _apply(model: Upscaler, image: Tensor) -> tuple[Pixels, float]:
+    started = time.perf_counter()
+    with torch.inference_mode():
+        unit = padded(model, image, model.multiple)[0].permute(1, 2, 0).cpu().numpy()
+    return to_pixels(unit), time.perf_counter() - started

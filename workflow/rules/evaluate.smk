@@ -1,0 +1,36 @@
+rule upscale:
+    input:
+        plan=ancient(PATHS.record),
+        data=PATHS.manifest("{testset}"),
+        weights=upscale_inputs,
+    output:
+        PATHS.images_record("{entry}", "{seed}", "{testset}"),
+    log:
+        PATHS.logs / "upscale" / "{entry}" / "seed{seed}" / "{testset}.log",
+    threads: PLAN.preset.runtime.threads
+    resources:
+        gpu=PLAN.preset.runtime.gpus,
+    params:
+        key=lambda wildcards: PLAN.upscale_key(wildcards.entry),
+    message:
+        "Images of {wildcards.entry}, seed {wildcards.seed}, on {wildcards.testset}"
+    shell:
+        "tvqsr upscale-entry {input.plan} {wildcards.entry} {wildcards.testset} --seed {wildcards.seed} 2>&1 | tee {log:q}"
+
+
+rule score:
+    input:
+        plan=ancient(PATHS.record),
+        data=PATHS.manifest("{testset}"),
+        images=PATHS.images_record("{entry}", "{seed}", "{testset}"),
+    output:
+        PATHS.scores("{entry}", "{seed}", "{testset}"),
+    log:
+        PATHS.logs / "score" / "{entry}" / "seed{seed}" / "{testset}.log",
+    threads: 1
+    params:
+        key=PLAN.score_key(),
+    message:
+        "Scores of {wildcards.entry}, seed {wildcards.seed}, on {wildcards.testset}"
+    shell:
+        "tvqsr score-entry {input.plan} {wildcards.entry} {wildcards.testset} --seed {wildcards.seed} 2>&1 | tee {log:q}"

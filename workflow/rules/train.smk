@@ -1,0 +1,21 @@
+# One rule for every stage of every method: what is trained is the run's name, `METHOD.STAGE-DIGEST`.
+rule train:
+    input:
+        plan=ancient(PATHS.record),
+        data=lambda wildcards: PATHS.manifest(PLAN.runs[wildcards.run].dataset),
+        needs=train_inputs,
+    output:
+        weights=PATHS.weights("{run}", "{seed}"),
+        record=PATHS.run_record("{run}", "{seed}"),
+        curve=PATHS.curve("{run}", "{seed}"),
+    log:
+        PATHS.logs / "train" / "{run}" / "seed{seed}.log",
+    threads: PLAN.preset.runtime.threads
+    resources:
+        gpu=PLAN.preset.runtime.gpus,
+    params:
+        key=lambda wildcards: PLAN.train_key(wildcards.run),
+    message:
+        "Train {wildcards.run}, seed {wildcards.seed}"
+    shell:
+        "tvqsr train {input.plan} {wildcards.run} --seed {wildcards.seed} 2>&1 | tee {log:q}"
