@@ -214,6 +214,21 @@ def test_source_digest_follows_imports_into_numeric_rooms_only(tmp_path: Path, m
     assert digest() != before
 
 
+def test_source_digest_follows_relative_imports_and_nothing_else_of_a_folder(tmp_path: Path) -> None:
+    plugin, neighbour, other = (tmp_path / name for name in ("plugin.py", "neighbour.py", "other.py"))
+    plugin.write_text("from .neighbour import f\n")
+    neighbour.write_text("f = 1\n")
+    other.write_text("x = 1\n")
+    forget_sources()
+    before = source_digest(plugin)
+    other.write_text("x = 2\n")
+    forget_sources()
+    assert source_digest(plugin) == before
+    neighbour.write_text("f = 2\n")
+    forget_sources()
+    assert source_digest(plugin) != before
+
+
 def test_a_plot_is_not_part_of_what_trains(tiny_plan: Plan) -> None:
     """The closure of the training job holds networks and losses, and nothing of the report or the scores."""
     from tvqsr.plan.digest import sources
@@ -221,7 +236,7 @@ def test_a_plot_is_not_part_of_what_trains(tiny_plan: Plan) -> None:
     run = next(iter(tiny_plan.runs.values()))
     rooms = {
         file.relative_to(PACKAGE).parts[0]
-        for file in sources(PACKAGE / "train" / "job.py", run.method.folder)
+        for file in sources(PACKAGE / "train" / "job.py", run.method.plugin)
         if file.is_relative_to(PACKAGE)
     }
     assert {"nn", "train", "data"} <= rooms

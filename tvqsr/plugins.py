@@ -21,7 +21,7 @@ def load_plugin(method: Method) -> Plugin:
     So it may import its neighbours (`from .tokenizer import Tokenizer`).
     Raises UserError where the file is missing or lacks a function of the contract.
     """
-    path = method.folder / "plugin.py"
+    path = method.plugin
     if not path.is_file():
         raise UserError(f"{path}: missing; a method is a folder with method.yaml and plugin.py")
     package = f"tvqsr_method_{method.name}"

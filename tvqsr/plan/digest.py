@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def digest(value: Any) -> str:
 
 
 def source_digest(*starts: Path) -> str:
-    """Digest of the code of `starts` (files or plugin folders) and of all they import from the numeric rooms.
+    """Digest of the code of `starts` and of all they import from the numeric rooms or from their own folder.
 
     Comments, docstrings and layout do not count. Files are named by their last two parts only: a checkout may move.
     """
@@ -33,14 +34,14 @@ def source_digest(*starts: Path) -> str:
 
 
 def sources(*starts: Path) -> set[Path]:
-    """Files of `starts` and of all they import from the numeric rooms, directly or not."""
+    """`starts` and all files that they import from the numeric rooms or relatively, directly or not."""
     seen: set[Path] = set()
-    waiting = [file for start in starts for file in _python_files(start)]
+    waiting = list(starts)
     while waiting:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
-            waiting += [found for name in _read(file)[1] if (found := _module_file(name))]
+            waiting += _read(file)[1]
     return seen
 
 
@@ -50,19 +51,15 @@ def forget_sources() -> None:
 
 
 @cache
-def _read(file: Path) -> tuple[str, tuple[str, ...]]:
-    """Digest of a file's code, and the modules it imports."""
+def _read(file: Path) -> tuple[str, tuple[Path, ...]]:
+    """Digest of a file's code, and the files it imports."""
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError) as error:
-        # A plugin that cannot be parsed must break its own jobs, not the graph of all.
-        return digest(["unreadable", str(error)]), ()
-    imports = _imported(tree)
-    return _normalised(tree), imports
-
-
-def _python_files(start: Path) -> list[Path]:
-    return sorted(start.rglob("*.py")) if start.is_dir() else [start]
+    except (OSError, SyntaxError, ValueError) as error:
+        # A plugin that cannot be read must break its own jobs, not the graph of all.
+        return digest(["unreadable", type(error).__name__]), ()
+    imported = tuple(_imported(tree, file))
+    return _normalised(tree), imported
 
 
 def _normalised(tree: ast.Module) -> str:
@@ -76,20 +73,31 @@ def _is_bare_string(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _imported(tree: ast.Module) -> tuple[str, ...]:
-    names: set[str] = set()
+def _imported(tree: ast.Module, file: Path) -> Iterator[Path]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return tuple(sorted(names))
+            names = [alias.name for alias in node.names]
+            base = None
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [module, *(f"{module}.{alias.name}".lstrip(".") for alias in node.names)]
+            base = file.parents[node.level - 1] if node.level else None
+        else:
+            continue
+        for name in names:
+            found = _in_numeric_room(name) if base is None else _module_file(base, name)
+            if found:
+                yield found
 
 
-def _module_file(name: str) -> Path | None:
-    parts = name.split(".")
-    if len(parts) < 2 or parts[0] != PACKAGE.name or parts[1] not in NUMERIC_ROOMS:
+def _in_numeric_room(name: str) -> Path | None:
+    package, _, rest = name.partition(".")
+    if package != PACKAGE.name or rest.partition(".")[0] not in NUMERIC_ROOMS:
         return None
-    path = PACKAGE.joinpath(*parts[1:])
-    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return _module_file(PACKAGE, rest)
+
+
+def _module_file(base: Path, name: str) -> Path | None:
+    path = base.joinpath(*name.split(".")) if name else base
+    candidates = (path.with_name(f"{path.name}.py"), path / "__init__.py")
     return next((file for file in candidates if file.is_file()), None)

@@ -96,6 +96,11 @@ class Method:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def plugin(self) -> Path:
+        """The method's code; what else of its folder belongs to it, `plugin.py` imports."""
+        return self.folder / "plugin.py"
+
 
 def method_folders() -> dict[str, Path]:
     """Folder of every method that can be found.

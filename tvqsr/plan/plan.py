@@ -91,13 +91,13 @@ class Plan:
 
     def train_key(self, run: str) -> str:
         """Changes when a setting, the data, a needed run or the code behind the numbers does."""
-        return digest([run, source_digest(PACKAGE / "train" / "job.py", self.runs[run].method.folder)])
+        return digest([run, source_digest(PACKAGE / "train" / "job.py", self.runs[run].method.plugin)])
 
     def upscale_key(self, entry: str) -> str:
         """Changes when the entry's run or its code does."""
         plan = self.entries[entry]
         return digest(
-            [plan.run.name if plan.run else "", source_digest(PACKAGE / "upscale" / "job.py", plan.method.folder)]
+            [plan.run.name if plan.run else "", source_digest(PACKAGE / "upscale" / "job.py", plan.method.plugin)]
         )
 
     def score_key(self) -> str:

@@ -1,0 +1,115 @@
+"""Names of the authors' released weights (github.com/CVL-UESTC/TVQ-RAP) for the parameters of our networks.
+
+The released networks are flat lists of blocks; ours are nested by level. Both hold the same blocks in the same order,
+so a released name follows from a block's position: `encoder.blocks.7.conv_out.weight` is the eighth block's shortcut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor, nn
+
+from tvqsr.errors import UserError
+from tvqsr.nn.blocks import ChannelNorm, Down, ResBlock, Up
+from tvqsr.nn.swin import SwinStack
+
+from .predictor import Predictor
+from .tokenizer import Tokenizer
+from .x_down import XDownDecoder, XDownEncoder
+
+Names = dict[str, str]
+"""Our parameter name -> the released one."""
+
+BLOCKS = (ResBlock, SwinStack, Down, Up, nn.Conv2d, nn.GroupNorm, ChannelNorm)
+
+
+def tokenizer_names(tokenizer: Tokenizer) -> Names:
+    """Names of the tokenizer's parameters in a released checkpoint."""
+    encoder = _blocks([tokenizer.texture_encoder, tokenizer.structure_encoder], "encoder.blocks")
+    decoder = (
+        _blocks([part], f"generator.blocks_{number}")
+        for number, part in enumerate((tokenizer.structure_path, tokenizer.fusion, tokenizer.image_path), 1)
+    )
+    names = {id(tokenizer.quantizer.embedding.weight): "quantize.embedding.weight"}
+    for part in (encoder, *decoder):
+        names |= part
+    return _by_our_name(tokenizer, names)
+
+
+def x_down_names(part: XDownEncoder | XDownDecoder) -> Names:
+    """Names of a half of the X_down auto-encoder."""
+    prefix = "lq_encoder" if isinstance(part, XDownEncoder) else "lq_generator"
+    return _by_our_name(part, _blocks([part], f"{prefix}.blocks"))
+
+
+def predictor_names(predictor: Predictor) -> Names:
+    """Names of the predictor's parameters, without the tokenizer that its checkpoint carries along."""
+    structure = list(_units(predictor.structure_encoder))
+    head = predictor.head
+    # The released network calls the last four residual blocks of the structure branch an extractor (`exactor`).
+    names = _blocks([predictor.lr_encoder, *structure[:-4]], "lqencoder.blocks")
+    names |= _blocks(structure[-4:], "exactor.blocks")
+    names |= _blocks([head.fuse], "blocks_fuse")
+    for number, stack in enumerate(head.swin):
+        assert isinstance(stack, SwinStack)
+        names |= _swin(stack, f"ft_layers_low.swin_blks.{number}")
+    for module, name in ((head.norm, "idx_pred_layer_low.0"), (head.linear, "idx_pred_layer_low.1")):
+        names |= {id(parameter): f"{name}.{key}" for key, parameter in module.named_parameters()}
+    return _by_our_name(predictor, names)
+
+
+def fill(module: nn.Module, names: Names, released: Mapping[str, Tensor]) -> None:
+    """Copy released weights into a module. Raises UserError naming the first key that does not fit."""
+    parameters = dict(module.named_parameters())
+    for ours, theirs in names.items():
+        if theirs not in released:
+            raise UserError(f"released weights: no key `{theirs}`; they are of another network")
+        found, expected = released[theirs], parameters[ours]
+        if found.shape != expected.shape:
+            shapes = f"{tuple(found.shape)} instead of {tuple(expected.shape)}"
+            raise UserError(f"released weights: `{theirs}` is {shapes}; they are of another configuration")
+        expected.data.copy_(found)
+
+
+def _by_our_name(module: nn.Module, names: dict[int, str]) -> Names:
+    return {name: names[id(parameter)] for name, parameter in module.named_parameters()}
+
+
+def _units(module: nn.Module) -> Iterator[nn.Module]:
+    """Blocks in their order, whatever they are nested in."""
+    for child in module.children():
+        if isinstance(child, BLOCKS):
+            yield child
+        else:
+            yield from _units(child)
+
+
+def _blocks(parts: list[nn.Module], prefix: str) -> dict[int, str]:
+    """Released names by parameter identity; Swin stacks that follow each other share one number."""
+    names: dict[int, str] = {}
+    number, stacks = -1, 0
+    for part in parts:
+        for unit in [part] if isinstance(part, BLOCKS) else _units(part):
+            stacks = stacks + 1 if isinstance(unit, SwinStack) else 0
+            number += stacks <= 1
+            if isinstance(unit, SwinStack):
+                names |= _swin(unit, f"{prefix}.{number}.swin_blks.{stacks - 1}")
+            else:
+                names |= {id(p): f"{prefix}.{number}.{_within(unit, key)}" for key, p in unit.named_parameters()}
+    return names
+
+
+def _within(unit: nn.Module, key: str) -> str:
+    if isinstance(unit, ResBlock):
+        return key.replace("shortcut", "conv_out")
+    if isinstance(unit, Down | Up):
+        return f"conv.{key.rsplit('.', maxsplit=1)[-1]}"
+    return key
+
+
+def _swin(stack: SwinStack, prefix: str) -> dict[int, str]:
+    return {
+        id(parameter): f"{prefix}.{key}" if key.startswith("conv.") else f"{prefix}.residual_group.{key}"
+        for key, parameter in stack.named_parameters()
+    }
