@@ -80,10 +80,10 @@ def networks() -> Networks:
     }
     settings = part("tokenizer").TokenizerSettings(**published["tokenizer"])
     tokenizer = part("tokenizer").Tokenizer(settings)
-    encoder = part("x_down").XDownEncoder(settings.x_down_shape, settings.width)
-    decoder = part("x_down").XDownDecoder(settings.x_down_shape, settings.width)
+    encoder = part("x_down").XDownEncoder(settings.x_down_shape, settings.structure_channels)
+    decoder = part("x_down").XDownDecoder(settings.x_down_shape, settings.structure_channels)
     predictor_settings = part("predictor").PredictorSettings(**published["predictor"])
-    predictor = part("predictor").Predictor(predictor_settings, settings.codebook_size)
+    predictor = part("predictor").Predictor(predictor_settings, settings)
     released = part("released")
     unused = {net: set(of_net) for net, of_net in weights.items()}
     for net, module, names in (

@@ -40,7 +40,7 @@ class Tokenizer(nn.Module):
 
     def __init__(self, settings: TokenizerSettings) -> None:
         super().__init__()
-        shape = Shape(settings.width, settings.depth, settings.norm, settings.heads, settings.window, "zeros")
+        shape = Shape(settings.width, settings.depth, settings.norm, settings.heads, settings.window)
         self.encoder = TextureEncoder(shape, settings.encoder_swin_depth)
         self.before = Fusion(shape, with_structure=False)
         self.quantizer = VectorQuantizer(
@@ -112,9 +112,9 @@ def _tokenizer(trained: Trained) -> Tokenizer:
 
 
 def _new_predictor(settings: Mapping[str, Any], tokenizer: Tokenizer) -> nn.Sequential:
-    """LR in [-1, 1] (B, 3, h, w) -> logits (B, K, h/2, w/2)."""
-    width, swin_depth = settings["width"], settings["swin_depth"]
-    shape = Shape(width, settings["depth"], settings["norm"], settings["heads"], settings["window"], "zeros")
+    """LR in [-1, 1] (B, 3, h, w) -> logits (B, K, h/2, w/2), as wide as the tokenizer."""
+    width, swin_depth = tokenizer.quantizer.embedding.embedding_dim // 4, settings["swin_depth"]
+    shape = Shape(width, settings["depth"], settings["norm"], settings["heads"], settings["window"])
     codes = tokenizer.quantizer.embedding.num_embeddings
     return nn.Sequential(LrEncoder(shape, swin_depth), IndexHead(shape, 4 * width, swin_depth, codes))
 

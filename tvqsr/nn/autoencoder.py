@@ -26,7 +26,9 @@ class Shape:
     norm: NormKind
     heads: int
     window: int
-    structure_padding: PaddingKind
+    structure_channels: int = 64
+    """Channels of F^L; 64 in the paper, which hold the 48 samples of X_down (4 x 4 x 3) that one position stands for."""
+    structure_padding: PaddingKind = "zeros"
     """Of the convolutions at 1/32 and on the way there and back."""
 
     def res(self, in_channels: int, out_channels: int, count: int = 1) -> nn.Sequential:
@@ -65,26 +67,26 @@ class TextureEncoder(nn.Sequential):
 
 
 class StructureEncoder(nn.Sequential):
-    """F^H (B, 4 width, H/8, W/8) -> structure features F^L (B, width, H/32, W/32)."""
+    """F^H (B, 4 width, H/8, W/8) -> structure features F^L (B, structure_channels, H/32, W/32)."""
 
     def __init__(self, shape: Shape, swin_depth: int) -> None:
-        w, n = shape.width, shape.depth
+        w, n, s = shape.width, shape.depth, shape.structure_channels
         super().__init__(
             *(Down(4 * w), shape.res(8 * w, 4 * w), shape.swin(4 * w, swin_depth), shape.res(4 * w, 4 * w)),
-            *(Down(4 * w), shape.res(8 * w, 4 * w, n), shape.res(4 * w, 2 * w, n), shape.res(2 * w, w, n + 1)),
-            shape.out(w, w),
+            *(Down(4 * w), shape.res(8 * w, 4 * w, n), shape.res(4 * w, 2 * w, n), shape.res(2 * w, s, n + 1)),
+            shape.out(s, s),
         )
         pad_with(self, shape.structure_padding)
 
 
 class StructurePath(nn.Sequential):
-    """F^L (B, width, H/32, W/32) -> structure map S (B, 4 width, H/8, W/8)."""
+    """F^L (B, structure_channels, H/32, W/32) -> structure map S (B, 4 width, H/8, W/8)."""
 
     def __init__(self, shape: Shape, swin_depth: int) -> None:
-        w, n = shape.width, shape.depth
+        w, n, s = shape.width, shape.depth, shape.structure_channels
         super().__init__(
-            *(nn.Conv2d(w, w, 3, padding=1), shape.res(w, w, 2 * n + 1)),
-            *(Up(w), shape.mixed(w, 2 * w, swin_depth)),
+            *(nn.Conv2d(s, s, 3, padding=1), shape.res(s, s, 2 * n + 1)),
+            *(Up(s), shape.mixed(s, 2 * w, swin_depth)),
             *(Up(2 * w), shape.res(2 * w, 4 * w, n)),
         )
         pad_with(self, shape.structure_padding)

@@ -27,11 +27,11 @@ class LrStructureEncoder(nn.Sequential):
     """T (B, 4 width, H/8, W/8) -> predicted structure features (B, width, H/32, W/32); width is the tokenizer's."""
 
     def __init__(self, shape: Shape) -> None:
-        w, n = shape.width, shape.depth
+        w, n, s = shape.width, shape.depth, shape.structure_channels
         super().__init__(
             *(Down(4 * w), shape.res(8 * w, 4 * w), shape.res(4 * w, 2 * w)),
             *(Down(2 * w), shape.res(4 * w, 4 * w), shape.res(4 * w, 2 * w)),
-            *(shape.res(2 * w, 2 * w), shape.res(2 * w, w, n + 1)),
+            *(shape.res(2 * w, 2 * w), shape.res(2 * w, s, n + 1)),
         )
         pad_with(self, shape.structure_padding)
 

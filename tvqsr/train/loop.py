@@ -60,7 +60,8 @@ def fit(
     fabric = Fabric(accelerator="auto" if runtime.gpus else "cpu", devices=1, precision=training.precision)
     torch.manual_seed(seed)
     stage = build()
-    stage.train()
+    # Convolutional auto-encoders run faster so, on CPUs (by a tenth here) and on GPUs.
+    stage.train().to(memory_format=torch.channels_last)
     optimisers = {player: _adam(stage, player, training) for player in stage.players}
     average = AveragedModel(stage.moved_by(stage.generator), multi_avg_fn=get_ema_multi_avg_fn(training.ema))
     checkpoint = Checkpoint(state, key, stage, average, optimisers)
@@ -74,7 +75,7 @@ def fit(
 
     with Interruption() as interruption:
         for step in range(start, training.iterations):
-            batch = Batch(*fabric.to_device(tuple(sampler.batch(step))))
+            batch = Batch(*(_on_device(fabric, crops) for crops in sampler.batch(step)))
             terms: dict[str, Tensor] = {}
             for player, optimiser in wrapped.items():
                 _set_rate(optimisers[player], training, step)
@@ -107,6 +108,10 @@ def fit(
     checkpoint.save(training.iterations, time.perf_counter() - attempt)
     parameters = sum(p.numel() for p in stage.moved_by(stage.generator).parameters())
     return Fit(_weights(stage, average), checkpoint.curve, seconds, parameters)
+
+
+def _on_device(fabric: Fabric, crops: Tensor) -> Tensor:
+    return cast("Tensor", fabric.to_device(crops)).contiguous(memory_format=torch.channels_last)
 
 
 def _adam(stage: Stage, player: str, training: Training) -> Optimizer:

@@ -40,8 +40,8 @@ def _tokenizer(trained: Trained) -> Tokenizer:
 def _predictor(trained: Trained) -> Predictor:
     """The predictor of a run of `predictor` or `rap`; the latter's sizes are those of the predictor it started from."""
     shaped_by = trained.needs.get("predictor", trained)
-    settings = PredictorSettings(**shaped_by.settings)
-    predictor = Predictor(settings, trained.needs["tokenizer"].settings["codebook_size"])
+    tokenizer = TokenizerSettings(**trained.needs["tokenizer"].settings)
+    predictor = Predictor(PredictorSettings(**shaped_by.settings), tokenizer)
     trained.load("predictor", predictor)
     return predictor
 

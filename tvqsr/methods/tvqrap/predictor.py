@@ -5,22 +5,22 @@ TVQ&RAP, section 3.3; released code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from tvqsr.nn.autoencoder import Shape
 from tvqsr.nn.blocks import NormKind, PaddingKind
 from tvqsr.nn.index_predictor import IndexHead, LrEncoder, LrStructureEncoder
+
+from .tokenizer import TokenizerSettings
 
 
 @dataclass(frozen=True)
 class PredictorSettings:
-    """Settings of the stage `predictor`; the paper's values are in `method.yaml`."""
+    """Settings of the stage `predictor`; the paper's values are in `method.yaml`. Widths are the tokenizer's."""
 
-    width: int
     depth: int
     norm: NormKind
     heads: int
@@ -32,7 +32,7 @@ class PredictorSettings:
 
 
 class Prediction(NamedTuple):
-    """Predicted F^L (B, width, H/32, W/32), its structure map (B, 4 width, H/8, W/8), code logits (B, K, H/8, W/8)."""
+    """Predicted F^L (B, structure_channels, H/32, W/32), its structure map (B, 4 width, H/8, W/8), code logits (B, K, H/8, W/8)."""
 
     f_low: Tensor
     structure: Tensor
@@ -46,14 +46,19 @@ class Predictor(nn.Module):
     The widths are those of the tokenizer, whose F^L and S it predicts.
     """
 
-    def __init__(self, settings: PredictorSettings, codebook_size: int) -> None:
+    def __init__(self, settings: PredictorSettings, tokenizer: TokenizerSettings) -> None:
         super().__init__()
-        shape = Shape(
-            settings.width, settings.depth, settings.norm, settings.heads, settings.window, settings.structure_padding
+        shape = replace(
+            tokenizer.shape,
+            depth=settings.depth,
+            norm=settings.norm,
+            heads=settings.heads,
+            window=settings.window,
+            structure_padding=settings.structure_padding,
         )
         self.lr_encoder = LrEncoder(shape, settings.swin_depth)
         self.structure_encoder = LrStructureEncoder(shape)
-        self.head = IndexHead(shape, 8 * settings.width, settings.swin_depth, codebook_size)
+        self.head = IndexHead(shape, 8 * tokenizer.width, settings.swin_depth, tokenizer.codebook_size)
 
     def forward(self, lr: Tensor, structure_path: nn.Module) -> Prediction:
         texture = self.lr_encoder(lr)

@@ -21,8 +21,8 @@ class TokenizerStage(Stage):
         loss = ImageLoss(settings)
         networks = {
             "tokenizer": Tokenizer(settings),
-            "x_down_encoder": XDownEncoder(settings.x_down_shape, settings.width),
-            "x_down_decoder": XDownDecoder(settings.x_down_shape, settings.width),
+            "x_down_encoder": XDownEncoder(settings.x_down_shape, settings.structure_channels),
+            "x_down_decoder": XDownDecoder(settings.x_down_shape, settings.structure_channels),
             "discriminator": loss.new_discriminator(),
         }
         moving = players(settings, "tokenizer")
@@ -53,7 +53,7 @@ class PredictorStage(Stage):
     """Indices by cross-entropy and F^L by mean squared error, against what the frozen tokenizer makes of HR."""
 
     def __init__(self, settings: PredictorSettings, tokenizer: Tokenizer) -> None:
-        predictor = Predictor(settings, tokenizer.quantizer.embedding.num_embeddings)
+        predictor = Predictor(settings, tokenizer.settings)
         super().__init__({"predictor": predictor}, {"generator": ("predictor",)})
         self.settings, self.tokenizer = settings, tokenizer.requires_grad_(False)
 

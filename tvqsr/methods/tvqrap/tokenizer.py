@@ -25,6 +25,7 @@ class TokenizerSettings(ImageLossSettings):
     norm: NormKind
     heads: int
     window: int
+    structure_channels: int
     structure_padding: PaddingKind
     encoder_swin_depth: int
     swin_depth: int
@@ -38,15 +39,25 @@ class TokenizerSettings(ImageLossSettings):
 
     @property
     def shape(self) -> Shape:
-        return Shape(self.width, self.depth, self.norm, self.heads, self.window, self.structure_padding)
+        return Shape(
+            self.width, self.depth, self.norm, self.heads, self.window, self.structure_channels, self.structure_padding
+        )
 
     @property
     def x_down_shape(self) -> Shape:
-        return Shape(self.x_down_width, self.depth, self.norm, self.heads, self.window, self.structure_padding)
+        return Shape(
+            self.x_down_width,
+            self.depth,
+            self.norm,
+            self.heads,
+            self.window,
+            self.structure_channels,
+            self.structure_padding,
+        )
 
 
 class Encoded(NamedTuple):
-    """F^L (B, width, H/32, W/32), the structure map S made of it (B, 4 width, H/8, W/8), and the quantised texture."""
+    """F^L (B, structure_channels, H/32, W/32), the structure map S made of it (B, 4 width, H/8, W/8), and the quantised texture."""
 
     f_low: Tensor
     structure: Tensor
@@ -58,6 +69,7 @@ class Tokenizer(nn.Module):
 
     def __init__(self, settings: TokenizerSettings) -> None:
         super().__init__()
+        self.settings = settings
         shape = settings.shape
         self.texture_encoder = TextureEncoder(shape, settings.encoder_swin_depth)
         self.structure_encoder = StructureEncoder(shape, settings.swin_depth)
