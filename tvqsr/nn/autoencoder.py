@@ -27,7 +27,7 @@ class Shape:
     heads: int
     window: int
     structure_channels: int = 64
-    """Channels of F^L; 64 in the paper, which hold the 48 samples of X_down (4 x 4 x 3) that one position stands for."""
+    """Channels of F^L; the paper's 64 can hold the 48 samples of X_down (4 x 4 x 3) that a position stands for."""
     structure_padding: PaddingKind = "zeros"
     """Of the convolutions at 1/32 and on the way there and back."""
 

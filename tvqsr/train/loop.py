@@ -111,7 +111,7 @@ def fit(
 
 
 def _on_device(fabric: Fabric, crops: Tensor) -> Tensor:
-    return cast("Tensor", fabric.to_device(crops)).contiguous(memory_format=torch.channels_last)
+    return fabric.to_device(crops).contiguous(memory_format=torch.channels_last)
 
 
 def _adam(stage: Stage, player: str, training: Training) -> Optimizer:

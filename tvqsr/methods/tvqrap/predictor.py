@@ -32,7 +32,7 @@ class PredictorSettings:
 
 
 class Prediction(NamedTuple):
-    """Predicted F^L (B, structure_channels, H/32, W/32), its structure map (B, 4 width, H/8, W/8), code logits (B, K, H/8, W/8)."""
+    """Predicted F^L (B, C, H/32, W/32), its structure map (B, 4 width, H/8, W/8), code logits (B, K, H/8, W/8)."""
 
     f_low: Tensor
     structure: Tensor

@@ -57,7 +57,7 @@ class TokenizerSettings(ImageLossSettings):
 
 
 class Encoded(NamedTuple):
-    """F^L (B, structure_channels, H/32, W/32), the structure map S made of it (B, 4 width, H/8, W/8), and the quantised texture."""
+    """F^L (B, C, H/32, W/32), the structure map S made of it (B, 4 width, H/8, W/8), and the quantised texture."""
 
     f_low: Tensor
     structure: Tensor
