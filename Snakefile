@@ -25,4 +25,4 @@ rule all:
 
 
 onsuccess:
-    show_main_table()
+    shell("tvqsr show {PATHS.root:q}")

@@ -84,6 +84,7 @@ def _add_jobs(steps: Any) -> None:
     job("figure", _figure, "draw one figure", "name")
     job("claims", _claims, "judge every published claim by the scores")
     job("report", _report, "write one self-contained page of everything")
+    job("show", _show, "print the main tables, means only, and where the page is")
     publish = _add(steps, "publish", _publish, "copy a finished preset's small files into a folder for git")
     publish.add_argument("results", type=Path)
     publish.add_argument("target", type=Path)
@@ -221,6 +222,15 @@ def _report(options: argparse.Namespace) -> None:
     from tvqsr.report.page import write_page
 
     write_page(_stored(options.results))
+
+
+def _show(options: argparse.Namespace) -> None:
+    from tvqsr.report.tables import compact
+
+    plan = _stored(options.results)
+    for testset in plan.preset.test_on:
+        print(f"{compact(plan, testset)}\n")
+    print(f"report: {plan.paths.report}")
 
 
 def _publish(options: argparse.Namespace) -> None:

@@ -47,11 +47,24 @@ def _content(plan: Plan) -> dict[str, Any]:
             {"name": name, "caption": text, "data": _inlined(plan.paths.figure(name))}
             for name, text in FIGURE_CAPTIONS.items()
         ],
+        "orderings": _orderings(pd.read_csv(plan.paths.claims, keep_default_na=False)),
         "claims": pd.read_csv(plan.paths.claims, keep_default_na=False).to_dict("records"),
         "methods": [method.spec for method in plan.methods.values()],
         "datasets": {name: read_json(plan.paths.manifest(name)) for name in _used_datasets(plan)},
         "runs": runs,
         "made_by": provenance(),
+    }
+
+
+def _orderings(claims: pd.DataFrame) -> dict[str, list[str]]:
+    """Verdict -> statements of the orderings, decided ones first."""
+    orderings = claims[claims.kind == "ordering"]
+    verdicts = ("ordering holds", "ordering reversed", "undecided", "not run")
+    found = {verdict: orderings[orderings.verdict == verdict] for verdict in verdicts}
+    return {
+        verdict: [f"{row.statement} ({row.protocol})" for row in rows.itertuples()]
+        for verdict, rows in found.items()
+        if len(rows)
     }
 
 

@@ -49,28 +49,30 @@ def _one(plan: Plan, entry: EntryPlan, seed: int, testset: str) -> pd.DataFrame:
         raise UserError(f"{path}: missing; run snakemake, which scores what is not scored") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
-    codes = read_json(plan.paths.images_record(entry.name, seed, testset))["codes"]
-    measures = pd.DataFrame(
-        [{"entry": entry.name, "seed": seed, "testset": testset, "image": "(set)", **row} for row in _code_rows(codes)]
-    )
+    record = read_json(plan.paths.images_record(entry.name, seed, testset))
+    common = {"entry": entry.name, "seed": seed, "testset": testset}
+    measures = pd.DataFrame([common | row for row in _code_rows(record)])
     return pd.concat([scores, measures.astype({"value": "float64", "reason": "string"})], ignore_index=True)
 
 
-def _code_rows(codes: dict[str, Any] | None) -> list[dict[str, Any]]:
-    values: dict[str, float | None] = dict.fromkeys(MEASURES)
-    if codes:
-        values = {
-            "index_accuracy": codes["accuracy"],
-            "codes_used": codes["used"] / codes["size"],
-            "code_perplexity": codes["perplexity"],
-        }
-    rows = []
-    for name, value in values.items():
-        title, higher, decimals, definition = MEASURES[name]
-        reason = None if value is not None else ("no codebook" if not codes else "nothing is predicted")
-        about = {"title": title, "higher_is_better": higher, "decimals": decimals, "crop": 0, "definition": definition}
-        rows.append({"protocol": name, "value": value, "reason": reason, **about})
-    return rows
+def _code_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Index accuracy per image, use of the codebook over the set; rows without value where a method has no codes."""
+    codes = record["codes"]
+    absent = "nothing is predicted" if codes else "no codebook"
+    rows = [_row("index_accuracy", name, image["index_accuracy"], absent) for name, image in record["images"].items()]
+    used, perplexity = (codes["used"] / codes["size"], codes["perplexity"]) if codes else (None, None)
+    return [*rows, _row("codes_used", "(set)", used, absent), _row("code_perplexity", "(set)", perplexity, absent)]
+
+
+def _row(measure: str, image: str, value: float | None, absent: str) -> dict[str, Any]:
+    title, higher, decimals, definition = MEASURES[measure]
+    about = {"title": title, "higher_is_better": higher, "decimals": decimals, "crop": 0, "definition": definition}
+    return {
+        "image": image,
+        "protocol": measure,
+        "value": value,
+        "reason": None if value is not None else absent,
+    } | about
 
 
 def per_image(scores: pd.DataFrame, entry: str, protocol: str) -> pd.Series:

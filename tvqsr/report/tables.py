@@ -82,6 +82,13 @@ def heading(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
     )
 
 
+def compact(plan: Plan, testset: str) -> str:
+    """A table for the terminal: means over images and seeds, without intervals."""
+    summary = pd.read_csv(plan.paths.table(testset, "csv"))
+    means = grid(plan, summary.assign(low=float("nan"), seed_sd=float("nan")))
+    return f"{testset}, means\n\n{means.to_markdown(index=False, disable_numparse=True)}"
+
+
 def markdown(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
     table = grid(plan, summary).to_markdown(index=False)
     return f"{heading(plan, testset, summary)}\n\n{table}\n\n" + "".join(f"- {line}\n" for line in notes(summary))

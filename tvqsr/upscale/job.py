@@ -99,10 +99,12 @@ def _one(
         )
     path = folder / f"{pair.name}.png"
     write_png(path, pixels)
+    accuracy = None
     if use:
         with torch.inference_mode():
-            use.add(model, given, to_unit(hr, device))
-    return {"sha256": sha256(path), "seconds": round(seconds, 4), "height": pixels.shape[0], "width": pixels.shape[1]}
+            accuracy = use.add(model, given, to_unit(hr, device))
+    size = {"height": pixels.shape[0], "width": pixels.shape[1]}
+    return {"sha256": sha256(path), "seconds": round(seconds, 4), "index_accuracy": accuracy, **size}
 
 
 def _apply(model: Upscaler, image: Tensor) -> tuple[Pixels, float]:

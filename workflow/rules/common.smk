@@ -84,12 +84,3 @@ def all_results():
     ]
     figures = [PATHS.figure(name) for name in FIGURES]
     return [*tables, *figures, PATHS.claims, PATHS.report, PATHS.record]
-
-
-def show_main_table():
-    """The end of a run: the main table and where the page is."""
-    for testset in TESTSETS:
-        table = PATHS.table(testset, "md")
-        if table.is_file():
-            print(f"\n{table.read_text()}", file=sys.stderr)
-    print(f"report: {PATHS.report}", file=sys.stderr)
