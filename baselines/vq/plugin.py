@@ -15,6 +15,7 @@ from tvqsr.nn.autoencoder import Fusion, ImagePath, Shape, TextureEncoder
 from tvqsr.nn.blocks import NormKind
 from tvqsr.nn.image_loss import ImageLoss, ImageLossSettings, players
 from tvqsr.nn.index_predictor import IndexHead, LrEncoder
+from tvqsr.nn.initialise import ResidualInit, start_residuals
 from tvqsr.nn.quantize import LossConvention, Quantized, VectorQuantizer
 
 
@@ -32,6 +33,7 @@ class TokenizerSettings(ImageLossSettings):
     codebook_size: int
     quantize_from: int
     vq_loss: LossConvention
+    residual_init: ResidualInit
     vq_weight: float
 
 
@@ -47,6 +49,7 @@ class Tokenizer(nn.Module):
             settings.codebook_size, 4 * settings.width, settings.vq_loss, settings.quantize_from
         )
         self.image_path = ImagePath(shape, settings.swin_depth)
+        start_residuals(self, settings.residual_init)
 
     def encode(self, image: Tensor, step: int | None = None) -> Quantized:
         """Quantised features; `step` is the training step, None in inference."""
@@ -116,7 +119,9 @@ def _new_predictor(settings: Mapping[str, Any], tokenizer: Tokenizer) -> nn.Sequ
     width, swin_depth = tokenizer.quantizer.embedding.embedding_dim // 4, settings["swin_depth"]
     shape = Shape(width, settings["depth"], settings["norm"], settings["heads"], settings["window"])
     codes = tokenizer.quantizer.embedding.num_embeddings
-    return nn.Sequential(LrEncoder(shape, swin_depth), IndexHead(shape, 4 * width, swin_depth, codes))
+    predictor = nn.Sequential(LrEncoder(shape, swin_depth), IndexHead(shape, 4 * width, swin_depth, codes))
+    start_residuals(predictor, settings["residual_init"])
+    return predictor
 
 
 class Reconstruction(Upscaler):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tvqsr.nn.blocks import NormKind, PaddingKind
 from tvqsr.nn.index_predictor import IndexHead, LrEncoder, LrStructureEncoder
+from tvqsr.nn.initialise import ResidualInit, start_residuals
 
 from .tokenizer import TokenizerSettings
 
@@ -27,6 +28,7 @@ class PredictorSettings:
     window: int
     structure_padding: PaddingKind
     swin_depth: int
+    residual_init: ResidualInit
     index_weight: float
     structure_weight: float
 
@@ -59,6 +61,7 @@ class Predictor(nn.Module):
         self.lr_encoder = LrEncoder(shape, settings.swin_depth)
         self.structure_encoder = LrStructureEncoder(shape)
         self.head = IndexHead(shape, 8 * tokenizer.width, settings.swin_depth, tokenizer.codebook_size)
+        start_residuals(self, settings.residual_init)
 
     def forward(self, lr: Tensor, structure_path: nn.Module) -> Prediction:
         texture = self.lr_encoder(lr)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from torch import nn
 from torch.nn import functional as F
 
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch
 from tvqsr.nn.image_loss import ImageLoss, ImageLossSettings, players
+from tvqsr.nn.initialise import start_residuals
 from tvqsr.nn.quantize import straight_through_lookup
 
 from .predictor import Predictor, PredictorSettings
@@ -19,12 +21,14 @@ class TokenizerStage(Stage):
 
     def __init__(self, settings: TokenizerSettings) -> None:
         loss = ImageLoss(settings)
-        networks = {
+        networks: dict[str, nn.Module] = {
             "tokenizer": Tokenizer(settings),
             "x_down_encoder": XDownEncoder(settings.x_down_shape, settings.structure_channels),
             "x_down_decoder": XDownDecoder(settings.x_down_shape, settings.structure_channels),
             "discriminator": loss.new_discriminator(),
         }
+        for name in ("x_down_encoder", "x_down_decoder"):
+            start_residuals(networks[name], settings.residual_init)
         moving = players(settings, "tokenizer")
         moving["generator"] = ("tokenizer", "x_down_encoder", "x_down_decoder")
         super().__init__(networks, moving)

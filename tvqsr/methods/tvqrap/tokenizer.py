@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tvqsr.nn.autoencoder import Fusion, ImagePath, Shape, StructureEncoder, StructurePath, TextureEncoder
 from tvqsr.nn.blocks import NormKind, PaddingKind
 from tvqsr.nn.image_loss import ImageLossSettings
+from tvqsr.nn.initialise import ResidualInit, start_residuals
 from tvqsr.nn.quantize import LossConvention, Quantized, VectorQuantizer
 
 
@@ -32,6 +33,7 @@ class TokenizerSettings(ImageLossSettings):
     codebook_size: int
     quantize_from: int
     vq_loss: LossConvention
+    residual_init: ResidualInit
     vq_weight: float
     x_down_width: int
     x_down_weight: float
@@ -79,6 +81,7 @@ class Tokenizer(nn.Module):
             settings.codebook_size, 4 * settings.width, settings.vq_loss, settings.quantize_from
         )
         self.image_path = ImagePath(shape, settings.swin_depth)
+        start_residuals(self, settings.residual_init)
 
     def encode(self, image: Tensor, step: int | None = None) -> Encoded:
         """Structure and quantised texture; `step` is the training step, None in inference."""
