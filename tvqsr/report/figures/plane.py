@@ -43,7 +43,7 @@ def figure(plan: Plan) -> Figure:
             label=entry.title,
         )
     about = summary[summary.protocol == vertical].iloc[0]
-    note = "" if vertical != "ssim_y" else "\n(LPIPS and FID are n/a here: their weights are absent)"
+    note = "" if vertical != "ssim_y" else "\n(SSIM-Y in place of LPIPS and FID, whose weights are absent)"
     axis.set(
         xlabel="PSNR-Y (dB) →",
         ylabel=f"{about.title} {'→' if about.higher_is_better else '(lower is better)'}",

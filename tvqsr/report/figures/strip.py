@@ -41,12 +41,15 @@ def figure(plan: Plan) -> Figure:
 
 
 def busiest(hr: Pixels, side: int) -> tuple[int, int]:
-    """Top left corner of the square crop with the largest luma variance, on the LR grid; the same for every entry."""
+    """Top left corner of the square crop with the most texture, on the LR grid; the same for every entry.
+
+    Texture is the mean difference of luma to its 5 x 5 mean, capped so that one hard edge does not outweigh a lawn.
+    """
     luma = hr.astype(np.float64).mean(axis=2)
-    mean: NDArray[np.float64] = uniform_filter(luma, side)
-    variance = uniform_filter(luma**2, side) - mean**2
+    detail: NDArray[np.float64] = np.abs(luma - uniform_filter(luma, 5))
+    texture: NDArray[np.float64] = uniform_filter(np.minimum(detail, np.percentile(detail, 95)), side)
     half = side // 2
-    inner = variance[half : hr.shape[0] - half + 1, half : hr.shape[1] - half + 1]
+    inner = texture[half : hr.shape[0] - half + 1, half : hr.shape[1] - half + 1]
     if inner.size == 0:
         return 0, 0
     row, column = np.unravel_index(int(inner.argmax()), inner.shape)
