@@ -24,5 +24,11 @@ rule all:
         all_results(),
 
 
+# Every job reads the plan. It is no job's output: a job behind a changed file is not asked whether it changed itself.
+onstart:
+    write_json(PATHS.record, record(PLAN))
+
+
 onsuccess:
-    shell("tvqsr show {PATHS.root:q}")
+    if PATHS.report.is_file():
+        shell("tvqsr show {PATHS.root:q}")

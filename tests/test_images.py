@@ -66,6 +66,28 @@ def test_what_cannot_be_converted_without_a_choice_is_refused(tmp_path: Path) ->
             read_image(tmp_path / name)
 
 
+@pytest.mark.parametrize("kind", ["png", "bmp", "tiff", "webp", "jpg"])
+def test_ordinary_8_bit_files_of_any_size_are_read(tmp_path: Path, kind: str) -> None:
+    """Offsets and strides in a decoder's arguments hold all kinds of digits, `16` among them."""
+    for size in (540, 560, 720, *range(100, 130)):
+        pixels = np.full((3, size, 3), 90, np.uint8)
+        path = tmp_path / f"a.{kind}"
+        Image.fromarray(pixels).save(path)
+        assert read_image(path).shape == pixels.shape
+
+
+def test_a_16_bit_ppm_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.ppm").write_bytes(b"P6\n2 1\n65535\n" + bytes(12))
+    with pytest.raises(UserError, match="more than 8 bits"):
+        read_image(tmp_path / "a.ppm")
+
+
+def test_the_photo_in_a_phones_jpeg_is_its_first_picture(tmp_path: Path) -> None:
+    photo, preview = (Image.new("RGB", (16, 8), colour) for colour in ("red", "blue"))
+    photo.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[preview])
+    assert read_image(tmp_path / "phone.jpg")[0, 0].tolist() == [254, 0, 0]
+
+
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     whole = tmp_path / "whole.png"

@@ -29,10 +29,25 @@ def runs_by_stage(plan: Plan) -> dict[str, str]:
         (lambda p: p.update(sedes=[1]), r"mine\.yaml: unknown key `sedes`; did you mean `seeds`\?"),
         (lambda p: p.pop("protocols"), r"mine\.yaml: `protocols` is missing"),
         (lambda p: p.update(downloads="yes"), r"mine\.yaml: `downloads`: .*found 'yes'"),
-        (lambda p: p.update(seeds=[1, 1]), r"mine\.yaml: seeds: distinct numbers >= 0 expected"),
+        (lambda p: p.update(seeds=[1, 1]), r"mine\.yaml: seeds: each may be given once"),
+        (lambda p: p.update(seeds=[-1]), r"mine\.yaml: seeds: numbers >= 0 expected"),
+        (lambda p: p.update(protocols=["psnr_x"]), r"protocols: unknown protocol `psnr_x`; did you mean `psnr_y`\?"),
+        (
+            lambda p: p["datasets"]["photos_test"].update(source="skimage_tst"),
+            r"datasets\.photos_test: unknown source `skimage_tst`; did you mean",
+        ),
+        (lambda p: p["datasets"]["photos_test"].update(source="skimage_train"), r"used for training and for testing"),
+        (lambda p: p["training"].update(hr_crop=72), r"hr_crop of .*: 72 is not a multiple of 32"),
+        (lambda p: p["training"].update(learning_rate=float("inf")), r"training: `learning_rate`"),
+        (lambda p: p["training"].update(learning_rate=True), r"training: `learning_rate`"),
+        (lambda p: p["training"].update(ema="0.5"), r"training: `ema`"),
+        (
+            lambda p: p["methods"]["vq"]["tokenizer"]["settings"].update(gan_weight=float("nan")),
+            r"settings\.gan_weight: expected a finite number",
+        ),
         (lambda p: p["training"].update(batch=3), r"mine\.yaml: training: unknown key `batch`; did you mean"),
         (lambda p: p["training"].update(iterations="many"), r"mine\.yaml: training: `iterations`"),
-        (lambda p: p["training"].update(hr_crop=66), r"hr_crop of .*: 66 is not a multiple of the scale 4"),
+        (lambda p: p["training"].update(hr_crop=66), r"hr_crop of .*: 66 is not a multiple of"),
         (lambda p: p["methods"].update(tvqrapp={}), r"methods: unknown method `tvqrapp`; did you mean `tvqrap`\?"),
         (lambda p: p["methods"]["vq"].update(rap={}), r"methods\.vq: unknown stage `rap` of `vq`"),
         (
@@ -117,6 +132,28 @@ def test_a_changed_setting_retrains_its_stage_and_what_follows(
     before = runs_by_stage(Plan.load(str(preset())))
     after = runs_by_stage(Plan.load(str(preset(lambda p: p["methods"]["tvqrap"][stage]["settings"].update(setting)))))
     assert {key for key in before if before[key] != after[key]} == {f"tvqrap.{name}" for name in changed}
+
+
+def test_weights_that_appear_remake_the_scores(
+    preset: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = preset()
+    before = Plan.load(str(path)).score_key()
+    assert Plan.load(str(path), {"downloads": True}).score_key() != before
+    weights = tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert Plan.load(str(path)).score_key() != before
+
+
+def test_results_of_two_presets_never_mix(preset: Callable[..., Path], workspace: Path) -> None:
+    with pytest.raises(UserError, match="would mix with those of the shipped `mini`"):
+        Plan.load(str(preset(name="mini")))
+    odd = workspace / "{odd}.yaml"
+    preset().rename(odd)
+    with pytest.raises(UserError, match="is made of letters"):
+        Plan.load(str(odd))
 
 
 def test_what_only_concerns_the_presentation_retrains_nothing(preset: Preset) -> None:

@@ -52,8 +52,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_methods_are_found_in_all_three_places(installed: Path) -> None:
     folders = method_folders()
     assert folders["mirror"] == installed
-    assert folders["tvqrap"].parent.name == "methods"
-    assert folders["vq"].parent.name == "baselines"
+    assert [Path(str(folders[name])).parent.name for name in ("tvqrap", "vq")] == ["methods", "baselines"]
     load_plugin(load_method("mirror", "here"))
 
 
@@ -106,4 +105,13 @@ def test_one_name_given_twice_is_refused(installed: Path) -> None:
     info = next(installed.parent.glob("*.dist-info"))
     (info / "entry_points.txt").write_text("[tvqsr.methods]\nvq = mirror\n")
     with pytest.raises(UserError, match="method `vq` is given twice"):
-        method_folders()
+        load_method("vq", "here")
+    assert load_method("tvqrap", "here").name == "tvqrap"
+
+
+def test_an_entry_point_that_leads_nowhere_breaks_only_itself(installed: Path) -> None:
+    info = next(installed.parent.glob("*.dist-info"))
+    (info / "entry_points.txt").write_text("[tvqsr.methods]\nlost = absent.package\n")
+    assert load_method("tvqrap", "here").name == "tvqrap"
+    with pytest.raises(UserError, match=r"there is no package folder `absent\.package`"):
+        load_method("lost", "here")

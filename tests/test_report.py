@@ -15,7 +15,7 @@ from tvqsr.plan import Plan
 from tvqsr.report.claims import Claim, claims_of, judge
 from tvqsr.report.figures.strip import busiest
 from tvqsr.report.scores import per_image, summarise
-from tvqsr.report.tables import cell, grid, latex, markdown, shown_protocols
+from tvqsr.report.tables import cell, grid, latex, markdown, plain_words, shown_protocols
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "psnr_y": {"title": "PSNR-Y", "higher_is_better": True, "decimals": 2, "crop": 4, "definition": "luma"},
@@ -98,13 +98,35 @@ def test_orderings_are_judged_by_the_paired_interval(tiny_plan: Plan, better: li
     found = verdict(tiny_plan, scores_of(tiny_plan, {"tvq_rec": better}), "tokenizer_psnr")
     assert found.verdict == expected
     assert found.reported == "tvq_rec 26.2, vq_rec 23.29"
-    assert "paired over 4 images" in found.why
+    assert "of 4 images in favour" in found.why
+    assert "a bootstrap interval is too narrow" in found.why
 
 
 def test_pairing_decides_what_means_could_not(tiny_plan: Plan) -> None:
     """Images differ by 10 dB, the entries by a steady 0.1: unpaired intervals overlap, the paired one does not."""
     scores = scores_of(tiny_plan, {"vq_rec": [15.0, 20.0, 25.0, 30.0], "tvq_rec": [15.1, 20.1, 25.1, 30.1]})
     assert verdict(tiny_plan, scores, "tokenizer_psnr").verdict == "ordering holds"
+
+
+def test_an_ordering_on_which_seeds_disagree_is_undecided(preset: Callable[..., Path]) -> None:
+    plan = Plan.load(str(preset(lambda p: p.update(seeds=[0, 1]))))
+    table = [
+        row
+        for entry, by_seed in (("tvq_rec", (30.0, 19.0)), ("vq_rec", (20.0, 20.0)))
+        for row in rows(entry, "psnr_y", {seed: [value] * 4 for seed, value in enumerate(by_seed)})
+    ]
+    found = verdict(plan, pd.DataFrame(table), "tokenizer_psnr")
+    assert found.verdict == "undecided"
+    assert "by seed +10.00, -1.00" in found.why
+
+
+def test_the_table_says_plainly_who_does_not_reach_bicubic(tiny_plan: Plan) -> None:
+    summary = summarise(scores_of(tiny_plan, {"bicubic": [25.0] * 4, "tvq": [21.0] * 4}))
+    words = plain_words(tiny_plan, summary)
+    assert words[0] == "No trained entry reaches bicubic's PSNR-Y (25.00 dB)."
+    assert any("scores above its own tokenizer" in line for line in words[1:])
+    summary = summarise(scores_of(tiny_plan, {"bicubic": [20.5] * 4, "tvqrap": [26.0] * 4, "tvq_rec": [30.0] * 4}))
+    assert plain_words(tiny_plan, summary) == ["2 of 3 trained entries do not reach bicubic's PSNR-Y (20.50 dB)."]
 
 
 def test_what_cannot_be_judged_says_why(tiny_plan: Plan) -> None:
@@ -160,12 +182,13 @@ def test_a_wrong_claim_is_named(tiny_plan: Plan, tmp_path: Path) -> None:
 
 
 def test_the_busiest_crop() -> None:
+    """A lawn is busier than one hard edge."""
     image = np.full((200, 240, 3), 128, np.uint8)
-    image[80:120:2, 100:140:2] = 255
+    image[:, :30] = 0
+    lawn = np.random.default_rng(0).integers(100, 156, (48, 48, 1), dtype=np.uint8)
+    image[80:128, 100:148] = lawn
     top, left = busiest(image, 48)
-    assert top <= 80
-    assert top + 48 >= 116
-    assert left <= 100
-    assert left + 48 >= 136
+    assert abs(top - 80) <= 4
+    assert abs(left - 100) <= 4
     assert (top % 4, left % 4) == (0, 0)
     assert busiest(image[:20, :20], 48) == (0, 0)

@@ -15,6 +15,7 @@ from scipy.signal import convolve2d
 
 from tests.conftest import Command, shared
 from tvqsr.data.images import Pixels, read_image, write_png
+from tvqsr.plan.protocols import WEIGHTS, unavailable
 from tvqsr.score.fidelity import cropped, lr_psnr, luma, psnr_rgb, psnr_y, ssim_rgb, ssim_y
 from tvqsr.score.protocols import PROTOCOLS
 from tvqsr.statistics import mean_interval
@@ -93,7 +94,7 @@ def test_lpips_is_the_official_value(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shared("calibration", "iqa")
     monkeypatch.setenv("TORCH_HOME", str(home))
     protocol = PROTOCOLS["lpips_alex"]
-    assert protocol.unavailable(downloads=False) is None
+    assert unavailable("lpips_alex", downloads=False) is None
     assert protocol.of_pair is not None
     with (folder / "official_values.csv").open() as file:
         rows = {row[0]: [float(value) for value in row[1:]] for row in csv.reader(file) if row[0] == "lpips"}
@@ -104,11 +105,35 @@ def test_lpips_is_the_official_value(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_absent_weights_are_na_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("lpips_alex", "fid"):
-        reason = PROTOCOLS[name].unavailable(downloads=False)
+        reason = unavailable(name, downloads=False)
         assert reason is not None
         assert "weights absent" in reason
         assert "TORCH_HOME/hub/" in reason
-        assert PROTOCOLS[name].unavailable(downloads=True) is None
+        assert unavailable(name, downloads=True) is None
+
+
+def test_planned_and_computed_protocols_are_the_same() -> None:
+    assert list(PROTOCOLS) == list(WEIGHTS)
+    for name, protocol in PROTOCOLS.items():
+        assert (protocol.load is not None) == (WEIGHTS[name] is not None)
+        assert (protocol.of_pair is None) != (protocol.of_set is None)
+
+
+def test_weights_that_cannot_be_fetched_are_na_with_the_reason(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tvqsr: Command
+) -> None:
+    from dataclasses import replace
+
+    def refuse() -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setitem(PROTOCOLS, "lpips_alex", replace(PROTOCOLS["lpips_alex"], load=refuse))
+    words = ("--sr", folders[0], "--hr", folders[1], "--protocol", "lpips_alex", "--download")
+    result = tvqsr("score", *words)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)["protocols"]["lpips_alex"]
+    assert summary["mean"] is None
+    assert "cannot be fetched (no route to host)" in summary["reason"]
 
 
 def test_bootstrap_interval_covers_as_often_as_it_says() -> None:
@@ -197,7 +222,10 @@ def test_bad_folders_are_one_line_and_exit_code_2(tvqsr: Command, folders: tuple
     assert "unknown protocol `psnry`; did you mean `psnr_y`?" in error("--protocol", "psnry")
     assert "no such folder" in error("--sr", tmp_path / "absent")
     assert "expected 0 or more" in error("--crop", "-1")
-    assert "too small to be scored with a crop of 15" in error("--crop", "15")
+    assert "too small for ssim_y with a crop of 15; at least 41 a side" in error("--crop", "15", "--protocol", "ssim_y")
+    blocked = tmp_path / "a_folder.json"
+    blocked.mkdir()
+    assert "a_folder.json" in error("--json", blocked)
     (tmp_path / "empty").mkdir()
     assert "holds no image" in error("--sr", tmp_path / "empty")
     extra = sr / "d.png"

@@ -101,6 +101,9 @@ def test_bad_input_to_upscale(trained: Path, tvqsr: Command, photo: Path, tmp_pa
 
     assert "no such file" in error(tmp_path / "absent.png")
     assert "give a name that ends in .png" in error(photo, "out.jpg")
+    result = tvqsr("upscale", "--entry", "tvqrap", "--run", trained, photo, photo)
+    assert result.returncode == 2
+    assert "is the photo itself" in result.stderr
     assert "unknown entry `tvqrapp`" in error(photo, entry="tvqrapp")
     assert "reconstructs HR and cannot upscale" in error(photo, entry="tvq_rec")
     assert "is no results folder" in error(photo, run=tmp_path)

@@ -25,7 +25,15 @@ def snakemake(
 ) -> subprocess.CompletedProcess[str]:
     """Run the Snakefile of this checkout with results below `folder`."""
     options = ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "all"]
-    command = [SNAKEMAKE, *options, "--config", f"preset={preset}", *words]
+    changes = [word for word in words if "=" in str(word)]
+    command = [
+        SNAKEMAKE,
+        *options,
+        *(word for word in words if word not in changes),
+        "--config",
+        f"preset={preset}",
+        *changes,
+    ]
     # The jobs call `tvqsr` by name, as under `uv run`.
     path = os.pathsep.join([str(SNAKEMAKE.parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": path} | environment
@@ -135,10 +143,10 @@ def test_an_image_changed_behind_our_back_is_not_scored(finished: tuple[Path, st
         images / "bicubic" / "seed0" / "photos_test" / "coins.png",
         images / "tvqrap" / "seed0" / "photos_test" / "coins.png",
     )
-    (folder / "results" / "tiny" / "scores" / "tvqrap" / "seed0" / "photos_test.parquet").unlink()
-    result = snakemake(folder)
+    result = snakemake(folder, "--forcerun", "score")
     assert result.returncode != 0
-    assert re.search(r"tvqrap/seed0/photos_test/coins\.png: changed since it was written", result.stderr)
+    printed = result.stdout + result.stderr
+    assert re.search(r"tvqrap/seed0/photos_test/coins\.png: changed since it was written", printed)
 
 
 def test_snakemakes_own_report(finished: tuple[Path, str], tmp_path: Path) -> None:
@@ -149,7 +157,7 @@ def test_snakemakes_own_report(finished: tuple[Path, str], tmp_path: Path) -> No
 
 
 def test_a_wrong_preset_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    wrong = changed_preset(tmp_path, "seeds:", "sedes:")
+    wrong = changed_preset(tmp_path, "seeds:", "sedes: 1\nseeds:")
     for preset, message in ((wrong, "unknown key `sedes`"), ("minni", "unknown preset `minni`; did you mean `mini`?")):
         result = snakemake(tmp_path, "-n", preset=preset)
         assert result.returncode == 2
@@ -175,10 +183,16 @@ def test_the_full_reproduction_is_planned_without_torch(tmp_path: Path) -> None:
 
 
 def test_published_files_are_those_of_the_run(finished: tuple[Path, str], tmp_path: Path) -> None:
+    from tvqsr.errors import UserError
     from tvqsr.report.publish import publish
 
     root = finished[0] / "results" / "tiny"
     assert publish(root, tmp_path / "published") >= 20
+    assert publish(root, tmp_path / "published") >= 20
+    for target in (root, root / "inside", root.parent, ROOT / "tests"):
+        with pytest.raises(UserError, match="choose another folder"):
+            publish(root, target)
+    assert (root / "report.html").is_file()
     published = {
         path.relative_to(tmp_path / "published") for path in (tmp_path / "published").rglob("*") if path.is_file()
     }

@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        say(f"tvqsr: error: {error.filename or 'input or output'}: {error.strerror or error}")
+        return 2
     return 0
 
 
@@ -92,7 +95,12 @@ def _add_jobs(steps: Any) -> None:
 
 def _add_user_steps(steps: Any) -> None:
     """Steps for people's own photos."""
-    upscale = _add(steps, "upscale", _upscale, "upscale a photo of yours x4 with a trained entry")
+    upscale = _add(
+        steps,
+        "upscale",
+        _upscale,
+        "upscale a photo of yours x4 with a trained entry (about 5 GB of memory per megapixel)",
+    )
     upscale.add_argument("photo", type=Path)
     upscale.add_argument("output", type=Path, help="a PNG")
     upscale.add_argument("--entry", required=True)

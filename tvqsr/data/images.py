@@ -37,12 +37,23 @@ def read_image(path: Path) -> Pixels:
 def _refuse_unclear(image: Image.Image, path: Path) -> None:
     if image.mode == "CMYK":
         raise UserError(f"{path}: is CMYK; convert it to RGB first")
-    # Pillow silently drops the low byte of 16-bit RGB: the raw mode of the encoded data still tells.
-    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", [])]
-    if image.mode.startswith(("I", "F")) or any("16" in mode for mode in raw_modes):
+    if image.mode.startswith(("I", "F")) or _has_16_bits(image):
         raise UserError(f"{path}: has more than 8 bits per sample ({image.mode}); convert it to 8 bits first")
-    if getattr(image, "n_frames", 1) > 1:
+    # MPO is what phones call a JPEG with a second picture (depth, preview) behind the photo: the first frame is it.
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         raise UserError(f"{path}: holds several images; split it first")
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether samples are wider than 8 bits in the file: Pillow silently drops the low byte, but the raw mode tells."""
+    for tile in getattr(image, "tile", []):
+        arguments = tile[3]
+        raw_mode = arguments if isinstance(arguments, str) else arguments[0] if arguments else ""
+        if isinstance(raw_mode, str) and ";16" in raw_mode:
+            return True
+        if tile[0] in ("ppm", "ppm_plain") and isinstance(arguments, tuple) and arguments[-1] > 255:
+            return True
+    return False
 
 
 def _as_rgb(image: Image.Image, path: Path) -> Pixels:

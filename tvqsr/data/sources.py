@@ -8,39 +8,11 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import Field, TypeAdapter
 
 from tvqsr.errors import UserError
+from tvqsr.plan.catalogue import ArchiveSource, SkimageSource, source_of
 from tvqsr.plan.folders import IMAGE_SUFFIXES, image_files
 from tvqsr.plan.preset import DatasetSpec
-from tvqsr.plan.schema import Strict, parse, read_yaml, suggestion
-
-CATALOGUE = Path(__file__).with_name("sources.yaml")
-
-
-class SkimageSource(Strict):
-    """Photos inside the installed scikit-image; `files` maps each to what it shows and who made it."""
-
-    kind: Literal["scikit-image"]
-    title: str
-    licence: str
-    files: dict[str, str]
-
-
-class ArchiveSource(Strict):
-    """A zip of photos, fetched once and checked."""
-
-    kind: Literal["archive"]
-    title: str
-    licence: str
-    url: str
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    bytes: int
-
-
-Source = SkimageSource | ArchiveSource
 
 
 @dataclass(frozen=True)
@@ -52,26 +24,11 @@ class Photos:
     files: list[Path]
 
 
-def catalogue() -> dict[str, Source]:
-    """All named sources. Raises UserError if the catalogue is damaged."""
-    kinds: dict[str, type[SkimageSource | ArchiveSource]] = {"scikit-image": SkimageSource, "archive": ArchiveSource}
-    sources: dict[str, Source] = {}
-    for name, value in read_yaml(CATALOGUE).items():
-        sources[name] = parse(
-            kinds[TypeAdapter(str).validate_python(value["kind"])], value, f"{CATALOGUE.name}: {name}"
-        )
-    return sources
-
-
 def obtain(dataset: DatasetSpec, workspace: Path, report: Callable[[str], None]) -> Photos:
     """Make the photos of a dataset present and list them; what must be fetched or unpacked goes into `workspace`."""
     if dataset.folder is not None:
         return Photos(f"photos in {dataset.folder}", "the user's own", image_files(Path(dataset.folder)))
-    assert dataset.source is not None
-    sources = catalogue()
-    if dataset.source not in sources:
-        raise UserError(f"unknown source `{dataset.source}`{suggestion(dataset.source, sources)}")
-    source = sources[dataset.source]
+    source = source_of(dataset.source or "", "dataset")
     if isinstance(source, SkimageSource):
         return Photos(source.title, source.licence, _skimage_files(source))
     return Photos(source.title, source.licence, _archive_files(source, workspace, report))

@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 def generator_hinge(fake_logits: Tensor) -> Tensor:
     """-mean D(fake), a scalar."""
-    return -fake_logits.mean()
+    return -fake_logits.float().mean()
 
 
 def discriminator_hinge(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Half the sum of the hinge terms of real and fake, a scalar."""
-    return 0.5 * (F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean())
+    return 0.5 * (F.relu(1 - real_logits.float()).mean() + F.relu(1 + fake_logits.float()).mean())
 
 
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, at: Tensor) -> Tensor:

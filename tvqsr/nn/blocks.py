@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -36,7 +37,7 @@ def norm_layer(kind: NormKind) -> NormLayer:
     `group` is the published one (32 groups, eps 1e-6), `channel` is `ChannelNorm`.
     """
     if kind == "group":
-        return lambda channels: nn.GroupNorm(min(32, channels), channels, eps=1e-6)
+        return lambda channels: nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
     return ChannelNorm
 
 

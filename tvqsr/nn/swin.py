@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tvqsr.errors import UserError
+
 
 @lru_cache(maxsize=64)
 def _position_index(window: int) -> Tensor:
@@ -61,6 +63,10 @@ class WindowAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
+        if dim % heads:
+            raise UserError(
+                f"heads: {heads} do not divide the {dim} channels of an attention layer; take another number"
+            )
         self.heads = heads
         self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         self.register_buffer("position_index", _position_index(window), persistent=False)

@@ -12,11 +12,8 @@ from typing import Any
 
 from tvqsr.plan.method import PACKAGE
 
-NUMERIC_ROOMS = ("data", "nn", "train", "upscale", "score", "report")
-"""Rooms of the package whose code computes results.
-
-`plan` and the command line only decide and print: editing them remakes nothing.
-"""
+UNNUMERIC = ("plan", "cli", "console", "provenance", "errors", "plugins")
+"""Modules that only decide, load and print: editing them remakes nothing. All others compute results."""
 
 
 def digest(value: Any) -> str:
@@ -26,7 +23,7 @@ def digest(value: Any) -> str:
 
 
 def source_digest(*starts: Path) -> str:
-    """Digest of the code of `starts` and of all they import from the numeric rooms or from their own folder.
+    """Digest of the code of `starts` and of all they import from this package (its numeric part) or from their own.
 
     Comments, docstrings and layout do not count. Files are named by their last two parts only: a checkout may move.
     """
@@ -34,7 +31,7 @@ def source_digest(*starts: Path) -> str:
 
 
 def sources(*starts: Path) -> set[Path]:
-    """`starts` and all files that they import from the numeric rooms or relatively, directly or not."""
+    """`starts` and all that they import from this package (its numeric part) or from their own, directly or not."""
     seen: set[Path] = set()
     waiting = list(starts)
     while waiting:
@@ -85,16 +82,17 @@ def _imported(tree: ast.Module, file: Path) -> Iterator[Path]:
         else:
             continue
         for name in names:
-            found = _in_numeric_room(name) if base is None else _module_file(base, name)
+            found = _absolute(name, file) if base is None else _module_file(base, name)
             if found:
                 yield found
 
 
-def _in_numeric_room(name: str) -> Path | None:
+def _absolute(name: str, file: Path) -> Path | None:
+    """File of a module imported by its full name: of this package's numeric part, or of the importing file's own."""
     package, _, rest = name.partition(".")
-    if package != PACKAGE.name or rest.partition(".")[0] not in NUMERIC_ROOMS:
-        return None
-    return _module_file(PACKAGE, rest)
+    if package == PACKAGE.name:
+        return _module_file(PACKAGE, rest) if rest.partition(".")[0] not in UNNUMERIC else None
+    return _module_file(file.parent, rest) if package == file.parent.name and rest else None
 
 
 def _module_file(base: Path, name: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from tvqsr.errors import UserError
-from tvqsr.plan.schema import Strict, parse, read_yaml, suggestion
+from tvqsr.plan.schema import Number, Strict, parse, read_yaml, suggestion, tuple_of
 from tvqsr.plan.training import Training
 
 ENTRY_POINTS = "tvqsr.methods"
@@ -29,8 +30,8 @@ class Setting(Strict):
     """
 
     default: Value
-    choices: tuple[Value, ...] | None = Field(default=None, strict=False)
-    minimum: float | None = Field(default=None, strict=False)
+    choices: Annotated[tuple[Value, ...] | None, BeforeValidator(tuple_of)] = None
+    minimum: Number | None = None
 
     def check(self, value: Any, where: str) -> Value:
         """Return `value` if this setting may take it. Raises UserError naming `where`."""
@@ -39,6 +40,8 @@ class Setting(Strict):
             value = float(value)
         if type(value) is not expected:
             raise UserError(f"{where}: expected {expected.__name__}, found {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{where}: expected a finite number, found {value!r}")
         if self.choices is not None and value not in self.choices:
             raise UserError(f"{where}: expected one of {', '.join(map(str, self.choices))}, found {value!r}")
         if self.minimum is not None and isinstance(value, int | float) and value < self.minimum:
@@ -54,7 +57,7 @@ class StageSpec(Strict):
     """One training run of a method, as published."""
 
     trains_on: Literal["hr", "pairs"]
-    needs: tuple[str, ...] = Field(default=(), strict=False)
+    needs: Annotated[tuple[str, ...], BeforeValidator(tuple_of)] = ()
     """Stages whose weights it starts from or freezes: `tokenizer`, or `method.stage` for another method's."""
     settings: dict[str, Annotated[Setting, BeforeValidator(_spelled_out)]] = {}
     training: Training
@@ -77,6 +80,8 @@ class MethodSpec(Strict):
     paper: Paper | None = None
     licence: str = "ours (Apache-2.0)"
     scale: Annotated[int, Field(ge=1)] = 4
+    crop_multiple: Annotated[int, Field(ge=1)] = 4
+    """What the side of a training crop must be a multiple of."""
     reads: Literal["lr", "hr"] = "lr"
     """What a method without stages is given; with stages it follows from what the upscaling stage trains on."""
     stages: dict[Name, StageSpec] = {}
@@ -102,25 +107,38 @@ class Method:
         return self.folder / "plugin.py"
 
 
-def method_folders() -> dict[str, Path]:
-    """Folder of every method that can be found.
+def method_folders() -> dict[str, Path | UserError]:
+    """Folder of every method: the package's own, `baselines/`, and installed packages' (entry points `tvqsr.methods`).
 
-    The package's own, `baselines/`, and installed packages' (entry point group `tvqsr.methods`).
+    An entry point that leads nowhere, or to a name that is taken, stands for the error that asking for it will raise.
     """
-    folders = {path.parent.name: path.parent for room in BUILT_IN for path in sorted(room.glob("*/method.yaml"))}
+    folders: dict[str, Path | UserError] = {
+        path.parent.name: path.parent for room in BUILT_IN for path in sorted(room.glob("*/method.yaml"))
+    }
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        module = importlib.util.find_spec(point.value)
-        locations = module.submodule_search_locations if module else None
-        if not locations:
-            raise UserError(
-                f"entry point {point.name} of {ENTRY_POINTS}: `{point.value}` is not an importable package folder"
-            )
-        if point.name in folders:
-            raise UserError(
-                f"method `{point.name}` is given twice: {folders[point.name]} and {locations[0]}; rename one"
-            )
-        folders[point.name] = Path(locations[0])
+        found = _installed_folder(point.value)
+        if found is None:
+            message = f"entry point {point.name} of {ENTRY_POINTS}: there is no package folder `{point.value}`"
+            folders.setdefault(point.name, UserError(message))
+        elif point.name in folders:
+            folders[point.name] = UserError(f"method `{point.name}` is given twice: {folders[point.name]} and {found}")
+        else:
+            folders[point.name] = found
     return folders
+
+
+def _installed_folder(module: str) -> Path | None:
+    """Folder of a package, found without importing it or its parents."""
+    top, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(location).joinpath(*rest)
+        if folder.is_dir():
+            return folder
+    return None
 
 
 def load_method(name: str, where: str) -> Method:
@@ -128,7 +146,10 @@ def load_method(name: str, where: str) -> Method:
     folders = method_folders()
     if name not in folders:
         raise UserError(f"{where}: unknown method `{name}`{suggestion(name, folders)}")
-    return read_method(folders[name])
+    folder = folders[name]
+    if isinstance(folder, UserError):
+        raise folder
+    return read_method(folder)
 
 
 def read_method(folder: Path) -> Method:

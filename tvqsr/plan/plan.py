@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from tvqsr.errors import UserError
+from tvqsr.plan.catalogue import dataset_identity
 from tvqsr.plan.digest import digest, source_digest
+from tvqsr.plan.folders import image_files
 from tvqsr.plan.method import PACKAGE, Method
 from tvqsr.plan.paths import RESULTS, Paths
 from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, load_preset, preset_path
-from tvqsr.plan.runs import Run, RunBuilder, dataset_identity
+from tvqsr.plan.protocols import unavailable
+from tvqsr.plan.runs import Run, RunBuilder
 from tvqsr.plan.schema import suggestion
 
 FIGURES = ("strip", "curves", "plane", "codes", "cost")
@@ -49,6 +53,8 @@ class Plan:
         where = str(preset_path(preset))
         name, content = load_preset(preset, dict(changes or {}))
         builder = RunBuilder(content, where)
+        for dataset in content.test_on:
+            dataset_identity(content.datasets[dataset], f"{where}: datasets.{dataset}")
         _check_changes(builder, where)
         entries = {key: _entry(builder, key, spec, f"{where}: entries.{key}") for key, spec in content.entries.items()}
         return cls(name, content, entries, Paths(RESULTS / name))
@@ -86,8 +92,10 @@ class Plan:
 
     def prepare_key(self, dataset: str) -> str:
         """Changes when the dataset's declaration, its files or the preparing code do."""
+        spec = self.preset.datasets[dataset]
         code = source_digest(PACKAGE / "data" / "prepare.py")
-        return digest([dataset_identity(self.preset.datasets[dataset]), self.is_training_set(dataset), code])
+        times = [file.stat().st_mtime_ns for file in image_files(Path(spec.folder))] if spec.folder else []
+        return digest([dataset_identity(spec, dataset), times, self.is_training_set(dataset), code])
 
     def train_key(self, run: str) -> str:
         """Changes when a setting, the data, a needed run or the code behind the numbers does."""
@@ -101,8 +109,9 @@ class Plan:
         )
 
     def score_key(self) -> str:
-        """Changes when the protocols or the scoring code do."""
-        return digest([self.preset.protocols, self.preset.crop, source_digest(PACKAGE / "score" / "job.py")])
+        """Changes when the protocols, what of their weights is here, or the scoring code do."""
+        computable = [[name, unavailable(name, self.preset.downloads) is None] for name in self.preset.protocols]
+        return digest([computable, self.preset.crop, source_digest(PACKAGE / "score" / "job.py")])
 
     def claims_key(self) -> str:
         """Changes when the claims of a method in use, or the code that judges them, do."""
@@ -112,9 +121,16 @@ class Plan:
         return digest([claims, self.report_key("claims.py")])
 
     def report_key(self, module: str) -> str:
-        """Changes when the entries, the seeds or the code of a report module do."""
+        """Changes when what is told of the entries, the preset or the methods, or the code of a report module does."""
         rows = {name: [entry.title, entry.seeds] for name, entry in self.entries.items()}
-        return digest([rows, self.preset.claims, source_digest(PACKAGE / "report" / module)])
+        told = [self.preset.description, self.preset.claims, self.preset.test_on]
+        methods = {name: method.spec.model_dump(mode="json") for name, method in self.methods.items()}
+        return digest([rows, told, methods, source_digest(PACKAGE / "report" / module)])
+
+    def page_key(self) -> str:
+        """Changes when the page's code or template does."""
+        template = (PACKAGE / "report" / "templates" / "report.html").read_text(encoding="utf-8")
+        return digest([template, self.report_key("page.py")])
 
 
 def _check_changes(builder: RunBuilder, where: str) -> None:

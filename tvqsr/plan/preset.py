@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tvqsr.errors import UserError
 from tvqsr.plan.method import PACKAGE, Name
-from tvqsr.plan.schema import Strict, parse, read_yaml, suggestion
+from tvqsr.plan.protocols import WEIGHTS
+from tvqsr.plan.schema import Number, Strict, parse, read_yaml, suggestion, tuple_of
 
 PRESETS = PACKAGE.parent / "workflow" / "presets"
 
@@ -59,9 +61,9 @@ class Runtime(Strict):
     """CPU threads of a job that runs networks."""
     gpus: Annotated[int, Field(ge=0, le=1)] = 1
     """1: such a job takes a GPU where there is one; 0: it stays on the CPU."""
-    checkpoint_seconds: Annotated[float, Field(gt=0, strict=False)] = 60.0
+    checkpoint_seconds: Annotated[Number, Field(gt=0)] = 60.0
     """Time between checkpoints of a training."""
-    progress_seconds: Annotated[float, Field(gt=0, strict=False)] = 10.0
+    progress_seconds: Annotated[Number, Field(gt=0)] = 10.0
     """Time between progress lines of a training."""
 
 
@@ -73,11 +75,11 @@ class Preset(Strict):
     """What of the published claims this scale can speak about."""
     downloads: bool
     """Whether metric weights that are absent may be fetched from the network."""
-    seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    seeds: Annotated[tuple[int, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     datasets: dict[Name, DatasetSpec]
     train_on: TrainingData
-    test_on: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
-    protocols: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    test_on: Annotated[tuple[Name, ...], BeforeValidator(tuple_of), Field(min_length=1)]
+    protocols: Annotated[tuple[str, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     crop: Annotated[int, Field(ge=0)] = 4
     """Border left out of PSNR and SSIM, in HR pixels."""
     runtime: Runtime = Runtime()
@@ -103,16 +105,29 @@ def preset_path(name: str) -> Path:
 
 
 def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
-    """Name and content of a preset, with top-level keys replaced by `changes`.
-
-    Raises UserError for anything wrong in it.
-    """
+    """Name and content of a preset, top-level keys replaced by `changes`. Raises UserError for anything wrong in it."""
     path = preset_path(name)
+    _check_name(path)
     preset = parse(Preset, {**read_yaml(path), **changes}, str(path))
     _check_datasets(preset, str(path))
-    if len(set(preset.seeds)) != len(preset.seeds) or min(preset.seeds) < 0:
-        raise UserError(f"{path}: seeds: distinct numbers >= 0 expected, found {list(preset.seeds)}")
+    for protocol in preset.protocols:
+        if protocol not in WEIGHTS:
+            raise UserError(f"{path}: protocols: unknown protocol `{protocol}`{suggestion(protocol, WEIGHTS)}")
+    for key, values in (("seeds", preset.seeds), ("protocols", preset.protocols), ("test_on", preset.test_on)):
+        if len(set(values)) != len(values):
+            raise UserError(f"{path}: {key}: each may be given once, found {list(values)}")
+    if min(preset.seeds) < 0:
+        raise UserError(f"{path}: seeds: numbers >= 0 expected, found {list(preset.seeds)}")
     return path.stem, preset
+
+
+def _check_name(path: Path) -> None:
+    """A preset's results lie under its name: it must be a plain one, and not that of another preset."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", path.stem):
+        raise UserError(f"{path}: a preset's name is made of letters, digits, `-` and `_`; rename the file")
+    shipped = {p.stem for p in PRESETS.glob("*.yaml")}
+    if path.stem in shipped | {"published"} and path.resolve().parent != PRESETS:
+        raise UserError(f"{path}: its results would mix with those of the shipped `{path.stem}`; rename the file")
 
 
 def _check_datasets(preset: Preset, where: str) -> None:
@@ -120,10 +135,15 @@ def _check_datasets(preset: Preset, where: str) -> None:
     for used in (*sorted(training), *preset.test_on):
         if used not in preset.datasets:
             raise UserError(f"{where}: unknown dataset `{used}`{suggestion(used, preset.datasets)}")
-    if both := training & set(preset.test_on):
-        raise UserError(
-            f"{where}: `{min(both)}` is used for training and for testing; a test set must not be trained on"
-        )
     for name, dataset in preset.datasets.items():
         if (dataset.source is None) == (dataset.folder is None):
             raise UserError(f"{where}: datasets.{name}: give exactly one of `source` and `folder`")
+    places = {
+        name: dataset.source or str(Path(dataset.folder or "").resolve()) for name, dataset in preset.datasets.items()
+    }
+    trained = {places[name] for name in training}
+    for name in preset.test_on:
+        if places[name] in trained:
+            raise UserError(
+                f"{where}: `{name}` is used for training and for testing; a test set must not be trained on"
+            )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tvqsr.errors import UserError
+from tvqsr.plan.catalogue import dataset_identity
 from tvqsr.plan.digest import digest
 from tvqsr.plan.method import Method, StageSpec, Value, load_method
-from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, StageChange
+from tvqsr.plan.preset import EntrySpec, Preset, StageChange
 from tvqsr.plan.schema import parse, suggestion
 from tvqsr.plan.training import Training
 
@@ -88,7 +88,7 @@ class RunBuilder:
             "stage": stage,
             "settings": settings,
             "training": training.model_dump(mode="json"),
-            "data": dataset_identity(self.preset.datasets[dataset]),
+            "data": dataset_identity(self.preset.datasets[dataset], f"{self.where}: datasets.{dataset}"),
             "needs": {name: need.name for name, need in needs.items()},
         }
         return Run(method, stage, settings, training, dataset, needs, digest(computes))
@@ -114,10 +114,11 @@ class RunBuilder:
         steps = [(f"{self.where}: training", self.preset.training)]
         for where, values in [*steps, *((f"{where}.training", change.training) for where, change in changes)]:
             resolved = parse(Training, {**resolved.model_dump(), **values}, where)
-        if resolved.hr_crop % method.spec.scale:
+        multiple = method.spec.crop_multiple
+        if resolved.hr_crop % multiple:
             raise UserError(
-                f"{self.where}: hr_crop of {method.name}: {resolved.hr_crop} is not a multiple "
-                f"of the scale {method.spec.scale}"
+                f"{self.where}: hr_crop of {method.name}: {resolved.hr_crop} is not a multiple of {multiple}, as its "
+                f"networks need"
             )
         return resolved
 
@@ -130,13 +131,3 @@ def _settings(spec: StageSpec, changes: list[tuple[str, StageChange]]) -> dict[s
                 raise UserError(f"{where}.settings: unknown key `{name}`{suggestion(name, spec.settings)}")
             values[name] = spec.settings[name].check(value, f"{where}.settings.{name}")
     return values
-
-
-def dataset_identity(dataset: DatasetSpec) -> dict[str, Any]:
-    """What makes a dataset the same dataset: its declaration and, for a folder, the names and sizes of its files."""
-    identity: dict[str, Any] = dataset.model_dump(mode="json")
-    if dataset.folder is not None:
-        from tvqsr.plan.folders import folder_listing
-
-        identity["files"] = folder_listing(dataset.folder)
-    return identity

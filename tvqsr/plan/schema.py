@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from tvqsr.errors import UserError
 
@@ -15,10 +15,18 @@ from tvqsr.errors import UserError
 class Strict(BaseModel):
     """A model that refuses unknown keys and silent conversions (a string for a number, say)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=Strict)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+"""A finite number: YAML's `1` will do for `1.0`, but neither `true` nor `"1"`."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -34,6 +42,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a mapping of keys to values, found {type(value).__name__}")
     return value
+
+
+def tuple_of(value: Any) -> Any:
+    """YAML's lists for tuples."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def parse(model: type[Model], data: Any, where: str) -> Model:

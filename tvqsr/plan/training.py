@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from tvqsr.plan.schema import Strict
+from tvqsr.plan.schema import Number, Strict, tuple_of
 
 PositiveInt = Annotated[int, Field(gt=0)]
-Rate = Annotated[float, Field(gt=0, strict=False)]
+Rate = Annotated[Number, Field(gt=0)]
 
 
 class Training(Strict):
@@ -22,15 +22,15 @@ class Training(Strict):
     hr_crop: PositiveInt
     """Side of the square HR crop, in pixels; the LR crop is this divided by the scale."""
     learning_rate: Rate
-    betas: tuple[float, float] = Field(strict=False)
+    betas: Annotated[tuple[Number, Number], BeforeValidator(tuple_of)]
     """Adam's, for generator and discriminator alike."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate over the run: as given, or falling to zero along half a cosine."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises from zero."""
-    clip_norm: Annotated[float, Field(ge=0, strict=False)] = 0.0
+    clip_norm: Annotated[Number, Field(ge=0)] = 0.0
     """Largest norm of a player's gradient; 0 does not clip."""
-    ema: Annotated[float, Field(ge=0, lt=1, strict=False)]
+    ema: Annotated[Number, Field(ge=0, lt=1)]
     """Decay of the running average of the weights, which is what is saved; 0 saves the last weights."""
     augment: Literal["none", "flip", "dihedral"] = "flip"
     """Left-right flips, or all eight flips and quarter turns."""

@@ -15,6 +15,9 @@ from tvqsr.plan.schema import Strict, parse, read_yaml
 from tvqsr.report.scores import load_scores, per_image, summarise
 from tvqsr.statistics import mean_interval
 
+FEW_IMAGES = 10
+"""Below this many, a percentile bootstrap covers clearly less than its 95% (87% for five)."""
+
 Verdict = Literal["ordering holds", "ordering reversed", "undecided", "reproduced", "differs", "not run"]
 
 
@@ -111,32 +114,41 @@ def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str) -> d
     if missing := [name for name in (claim.better, claim.worse) if name not in plan.entries]:
         return _not_run(f"entry {missing[0]} is not in preset {plan.name}", reported)
     here = scores[scores.testset == testset]
-    better, worse = per_image(here, claim.better, claim.protocol), per_image(here, claim.worse, claim.protocol)
-    paired = better.index.intersection(worse.index)
-    if paired.empty:
+    difference = _advantage(here, claim)
+    if difference.empty:
         return _not_run(_why_absent(here, claim.better, claim.protocol), reported)
-    about = here[here.protocol == claim.protocol].iloc[0]
-    mean, interval = mean_interval(((better - worse)[paired] * (1 if about.higher_is_better else -1)).tolist())
-    digits = int(about.decimals)
-    measured = f"{claim.better} {better[paired].mean():.{digits}f}, {claim.worse} {worse[paired].mean():.{digits}f}"
+    digits = int(here[here.protocol == claim.protocol].iloc[0].decimals)
+    means = [per_image(here, name, claim.protocol)[difference.index].mean() for name in (claim.better, claim.worse)]
+    measured = f"{claim.better} {means[0]:.{digits}f}, {claim.worse} {means[1]:.{digits}f}"
+    mean, interval = mean_interval(difference.tolist())
+    told = {"measured": measured, "reported": reported}
     if interval is None:
-        return {
-            "verdict": "undecided",
-            "measured": measured,
-            "reported": reported,
-            "why": "one number for the whole set: no interval",
-        }
+        return told | {"verdict": "undecided", "why": "one number for the whole set: no interval"}
+    seeds = set(plan.entries[claim.better].seeds) & set(plan.entries[claim.worse].seeds)
+    of_seeds = [float(_advantage(here[here.seed == seed], claim).mean()) for seed in sorted(seeds)]
     why = (
-        f"advantage of {claim.better} {mean:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}], "
-        f"paired over {len(paired)} images"
+        f"advantage of {claim.better} {mean:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}], paired: "
+        f"{(difference > 0).sum()} of {len(difference)} images in favour; "
+        f"by seed {', '.join(f'{value:+.{digits}f}' for value in of_seeds)}"
     )
-    return {"verdict": _decided(interval), "measured": measured, "reported": reported, "why": why}
+    if len(difference) < FEW_IMAGES:
+        why += f"; with fewer than {FEW_IMAGES} images a bootstrap interval is too narrow"
+    return told | {"verdict": _decided(interval, of_seeds), "why": why}
 
 
-def _decided(interval: tuple[float, float]) -> Verdict:
-    if interval[0] > 0:
+def _advantage(scores: pd.DataFrame, claim: Claim) -> pd.Series:
+    """By image, how far `better` is ahead of `worse` (positive is ahead, whichever way the protocol points)."""
+    better, worse = (per_image(scores, name, claim.protocol) for name in (claim.better or "", claim.worse or ""))
+    paired = better.index.intersection(worse.index)
+    higher = bool(scores[scores.protocol == claim.protocol].higher_is_better.all())
+    return (better - worse)[paired] * (1 if higher else -1)
+
+
+def _decided(interval: tuple[float, float], of_seeds: list[float]) -> Verdict:
+    """An ordering is decided if the interval excludes zero and every seed alone points the same way."""
+    if interval[0] > 0 and min(of_seeds, default=1.0) > 0:
         return "ordering holds"
-    return "ordering reversed" if interval[1] < 0 else "undecided"
+    return "ordering reversed" if interval[1] < 0 and max(of_seeds, default=-1.0) < 0 else "undecided"
 
 
 def _value(plan: Plan, claim: Claim, entry: str, reported: float, scores: pd.DataFrame) -> dict[str, Any]:

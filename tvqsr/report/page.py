@@ -13,7 +13,7 @@ from tvqsr import __version__
 from tvqsr.files import read_json, write_text
 from tvqsr.plan import Plan
 from tvqsr.provenance import provenance
-from tvqsr.report.tables import grid, heading, notes
+from tvqsr.report.tables import grid, heading, notes, plain_words
 
 FIGURE_CAPTIONS = {
     "strip": "The same textured crop of every test photo: LR enlarged by blocks, each entry (first seed), HR.",
@@ -81,6 +81,7 @@ def _table(plan: Plan, testset: str) -> dict[str, Any]:
         "heading": heading(plan, testset, summary),
         "columns": list(rows.columns),
         "rows": rows.values.tolist(),
+        "words": plain_words(plan, summary),
         "notes": notes(summary),
     }
 

@@ -5,42 +5,58 @@ Tables, figures, verdicts, curves and records; never weights or images.
 
 from __future__ import annotations
 
+import itertools
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from tvqsr.errors import UserError
+from tvqsr.plan import Plan
+from tvqsr.plan.paths import PLAN_FILE
+from tvqsr.plan.plan import FIGURES
 from tvqsr.plan.stored import stored_plan
 
-SMALL = (
-    "plan.json",
-    "claims.csv",
-    "tables/*",
-    "figures/*.png",
-    "runs/*/seed*/run.json",
-    "runs/*/seed*/curve.csv",
-    "images/*/seed*/*/run.json",
-)
 LIMIT_MIB = 5
 
 
 def publish(results: Path, target: Path) -> int:
     """Replace `target` by the small files of a results folder; returns their number.
 
-    Raises UserError if it is unfinished or too large.
+    Raises UserError if the results are unfinished or too large, or if `target` is anything but an earlier publication.
     """
     plan = stored_plan(results)
     if not plan.paths.report.is_file():
         raise UserError(f"{results}: is not finished (no {plan.paths.report.name}); run snakemake to the end first")
-    files = [file for pattern in SMALL for file in sorted(results.glob(pattern)) if not file.name.startswith(".")]
+    _check_target(results.resolve(), target.resolve())
+    files = [file for file in small_files(plan) if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 2**20
     if size > LIMIT_MIB:
-        raise UserError(
-            f"{results}: its tables, figures and records take {size:.1f} MiB; "
-            f"more than {LIMIT_MIB} MiB do not belong in git"
-        )
+        raise UserError(f"{results}: its small files take {size:.1f} MiB; over {LIMIT_MIB} MiB do not belong in git")
     shutil.rmtree(target, ignore_errors=True)
     for file in files:
-        copy = target / file.relative_to(results)
+        copy = target / file.relative_to(plan.paths.root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
     return len(files)
+
+
+def small_files(plan: Plan) -> Iterator[Path]:
+    """Tables, figures, verdicts, curves and records of the plan's own runs and entries."""
+    paths = plan.paths
+    yield from (paths.record, paths.claims)
+    yield from (paths.table(testset, kind) for testset in plan.preset.test_on for kind in ("csv", "md", "tex"))
+    yield from (paths.figure(name) for name in FIGURES)
+    for run, seed in itertools.product(plan.runs, plan.preset.seeds):
+        yield from (paths.run_record(run, seed), paths.curve(run, seed))
+    for entry in plan.entries.values():
+        for seed, testset in itertools.product(entry.seeds, plan.preset.test_on):
+            yield paths.images_record(entry.name, seed, testset)
+
+
+def _check_target(results: Path, target: Path) -> None:
+    if target == results or target in results.parents or results in target.parents:
+        raise UserError(f"{target}: lies in, is or holds the results themselves; choose another folder")
+    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / PLAN_FILE).is_file()):
+        raise UserError(
+            f"{target}: is no earlier publication (no {PLAN_FILE}) and would be lost; choose another folder"
+        )

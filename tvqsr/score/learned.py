@@ -23,6 +23,11 @@ def _lpips(network: str) -> Any:
         return lpips.LPIPS(net=network, verbose=False).eval()
 
 
+def load_alex() -> None:
+    """Load LPIPS with AlexNet; fetches its weights if they are absent."""
+    _lpips("alex")
+
+
 def lpips_alex(sr: Pixels, hr: Pixels) -> float:
     """LPIPS v0.1 with AlexNet."""
     import torch
@@ -35,15 +40,24 @@ def lpips_alex(sr: Pixels, hr: Pixels) -> float:
         return float(_lpips("alex")(prepared(sr), prepared(hr)))
 
 
-def fid(sr: list[Path], hr: list[Path]) -> float:
-    """Frechet Inception distance between two sets of image files, by pyiqa."""
+@cache
+def _fid() -> Any:
     import pyiqa
 
-    metric = pyiqa.create_metric("fid")
+    return pyiqa.create_metric("fid")
+
+
+def load_inception() -> None:
+    """Load the Inception network of FID; fetches its weights if they are absent."""
+    _fid()
+
+
+def fid(sr: list[Path], hr: list[Path]) -> float:
+    """Frechet Inception distance between two sets of image files, by pyiqa."""
     with tempfile.TemporaryDirectory() as scratch:
         folders = [Path(scratch) / name for name in ("sr", "hr")]
         for folder, files in zip(folders, (sr, hr), strict=True):
             folder.mkdir()
             for file in files:
                 (folder / file.name).symlink_to(file.resolve())
-        return float(metric(str(folders[0]), str(folders[1]), verbose=False, num_workers=0))
+        return float(_fid()(str(folders[0]), str(folders[1]), verbose=False, num_workers=0))

@@ -10,7 +10,6 @@ from tvqsr.data.images import Pixels
 from tvqsr.errors import UserError
 from tvqsr.plan.schema import suggestion
 from tvqsr.score import fidelity, learned
-from tvqsr.score.weights import ALEXNET, INCEPTION, WeightFile
 
 PairScore = Callable[[Pixels, Pixels], float]
 """(SR, HR) -> score; the border is cut off before where the protocol says so."""
@@ -30,21 +29,12 @@ class Protocol:
     """How many a table shows."""
     crops: bool = False
     """Whether a border is left out; otherwise the whole image counts."""
-    needs: WeightFile | None = None
+    smallest: int = 1
+    """Least side, in pixels, of an image that can be scored, after the crop."""
+    load: Callable[[], object] | None = None
+    """Make its network ready; raises OSError where weights are absent and cannot be fetched."""
     of_pair: PairScore | None = None
     of_set: SetScore | None = None
-
-    def unavailable(self, downloads: bool) -> str | None:
-        """Why this protocol cannot be computed here, or None if it can.
-
-        With `downloads`, the library that uses absent weights fetches them.
-        """
-        if self.needs is None or downloads or self.needs.present():
-            return None
-        return (
-            f"weights absent: {self.needs.source}; put the file at $TORCH_HOME/hub/{self.needs.path} "
-            f"or set `downloads: true` in the preset"
-        )
 
 
 _ALL = (
@@ -64,6 +54,7 @@ _ALL = (
         "BT.601 studio-range luma not rounded, 11x11 Gaussian of 1.5, valid positions, border cropped",
         4,
         crops=True,
+        smallest=11,
         of_pair=fidelity.ssim_y,
     ),
     Protocol(
@@ -82,6 +73,7 @@ _ALL = (
         "mean over RGB, 11x11 Gaussian of 1.5, valid positions, border cropped",
         4,
         crops=True,
+        smallest=11,
         of_pair=fidelity.ssim_rgb,
     ),
     Protocol(
@@ -90,6 +82,7 @@ _ALL = (
         True,
         "dB, RGB, after MATLAB bicubic x1/4 of both, whole image",
         2,
+        smallest=4,
         of_pair=fidelity.lr_psnr,
     ),
     Protocol(
@@ -98,7 +91,8 @@ _ALL = (
         False,
         "LPIPS v0.1, AlexNet, `lpips` package, RGB in [-1, 1], whole image",
         4,
-        needs=ALEXNET,
+        smallest=32,
+        load=learned.load_alex,
         of_pair=learned.lpips_alex,
     ),
     Protocol(
@@ -107,7 +101,7 @@ _ALL = (
         False,
         "pyiqa `fid` (clean resize, 2015 Inception) of whole images against HR; biased below 2048 images",
         2,
-        needs=INCEPTION,
+        load=learned.load_inception,
         of_set=learned.fid,
     ),
 )

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -63,14 +63,17 @@ def load_trained(plan: Plan, run: Run, seed: int) -> Trained:
     """A finished run with its weights and those of all it needed. Raises UserError if a file is missing or damaged."""
     path = plan.paths.weights(run.name, seed)
     try:
+        with safe_open(path, framework="pt") as file:
+            made_for = (file.metadata() or {}).get("run")
         weights = load_file(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: missing; train it first (`snakemake {path}` does)") from None
+        raise UserError(f"{path}: missing; run snakemake with the preset `{plan.name}`, which trains it") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
-    return Trained(
-        run.stage, run.settings, weights, {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
-    )
+    if made_for != run.name:
+        raise UserError(f"{path}: are weights of {made_for}, not of {run.name}: they belong to another configuration")
+    needs = {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
+    return Trained(run.stage, run.settings, weights, needs)
 
 
 def _write_curve(path: Path, rows: list[dict[str, float]]) -> None:

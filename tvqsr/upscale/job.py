@@ -70,7 +70,11 @@ def upscale_photo(plan: Plan, entry_name: str, seed: int, source: Path, target: 
     """
     if target.suffix.lower() != ".png":
         raise UserError(f"{target}: the output is a PNG; give a name that ends in .png")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UserError(f"{target}: is the photo itself; give another name for the output")
     entry = plan.entry(entry_name)
+    if seed not in entry.seeds:
+        raise UserError(f"entry `{entry_name}` was trained with seeds {list(entry.seeds)}, not {seed}")
     if entry.reads == "hr":
         raise UserError(
             f"entry `{entry_name}` reconstructs HR and cannot upscale; choose another of preset `{plan.name}`"

@@ -1,19 +1,27 @@
 # The plan, asked by every rule. Nothing here imports torch or pandas.
-import shlex
 import sys
 
 import yaml
 
 from tvqsr.errors import UserError
+from tvqsr.files import write_json
 from tvqsr.plan import Plan
-from tvqsr.plan.digest import digest
 from tvqsr.plan.plan import FIGURES
 from tvqsr.plan.stored import record
 
 
+def retyped(value):
+    """Snakemake leaves what is inside a list or mapping of `--config` as text: read it as YAML."""
+    if isinstance(value, list):
+        return [retyped(item) for item in value]
+    if isinstance(value, dict):
+        return {key: retyped(item) for key, item in value.items()}
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
 def load_plan():
     """The plan of `--config preset=...`; other keys of `--config` change top-level keys of the preset."""
-    changes = {key: value for key, value in config.items() if key != "preset"}
+    changes = {key: retyped(value) for key, value in config.items() if key != "preset"}
     try:
         return Plan.load(str(config.get("preset", "paper")), changes)
     except UserError as error:
@@ -21,21 +29,9 @@ def load_plan():
         sys.exit(2)
 
 
-def preset_arguments():
-    """The same preset for `tvqsr record`, which writes the plan that all other steps read."""
-    words = ["--preset", str(config.get("preset", "paper"))]
-    for key, value in config.items():
-        if key != "preset":
-            text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
-            words += [
-                "--set",
-                f"{key}={text.removesuffix(chr(10)).removesuffix(chr(10) + '...')}",
-            ]
-    return shlex.join(words)
-
-
 PLAN = load_plan()
 PATHS = PLAN.paths
+PLAN_FILE = str(PATHS.record)
 TESTSETS = PLAN.preset.test_on
 TABLE_KINDS = ("csv", "md", "tex")
 
@@ -83,4 +79,4 @@ def all_results():
         PATHS.table(testset, kind) for testset in TESTSETS for kind in TABLE_KINDS
     ]
     figures = [PATHS.figure(name) for name in FIGURES]
-    return [*tables, *figures, PATHS.claims, PATHS.report, PATHS.record]
+    return [*tables, *figures, PATHS.claims, PATHS.report]

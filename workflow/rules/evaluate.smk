@@ -1,6 +1,5 @@
 rule upscale:
     input:
-        plan=ancient(PATHS.record),
         data=PATHS.manifest("{testset}"),
         weights=upscale_inputs,
     output:
@@ -11,16 +10,16 @@ rule upscale:
     resources:
         gpu=PLAN.preset.runtime.gpus,
     params:
+        plan=PLAN_FILE,
         key=lambda wildcards: PLAN.upscale_key(wildcards.entry),
     message:
         "Images of {wildcards.entry}, seed {wildcards.seed}, on {wildcards.testset}"
     shell:
-        "tvqsr upscale-entry {input.plan} {wildcards.entry} {wildcards.testset} --seed {wildcards.seed} 2>&1 | tee {log:q}"
+        "tvqsr upscale-entry {params.plan} {wildcards.entry} {wildcards.testset} --seed {wildcards.seed} 2>&1 | tee -i {log:q}"
 
 
 rule score:
     input:
-        plan=ancient(PATHS.record),
         data=PATHS.manifest("{testset}"),
         images=PATHS.images_record("{entry}", "{seed}", "{testset}"),
     output:
@@ -29,8 +28,9 @@ rule score:
         PATHS.logs / "score" / "{entry}" / "seed{seed}" / "{testset}.log",
     threads: 1
     params:
+        plan=PLAN_FILE,
         key=PLAN.score_key(),
     message:
         "Scores of {wildcards.entry}, seed {wildcards.seed}, on {wildcards.testset}"
     shell:
-        "tvqsr score-entry {input.plan} {wildcards.entry} {wildcards.testset} --seed {wildcards.seed} 2>&1 | tee {log:q}"
+        "tvqsr score-entry {params.plan} {wildcards.entry} {wildcards.testset} --seed {wildcards.seed} 2>&1 | tee -i {log:q}"

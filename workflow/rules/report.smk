@@ -1,6 +1,5 @@
 rule tables:
     input:
-        plan=ancient(PATHS.record),
         scores=every(PATHS.scores),
         images=every(PATHS.images_record),
     output:
@@ -17,16 +16,16 @@ rule tables:
     log:
         PATHS.logs / "tables.log",
     params:
+        plan=PLAN_FILE,
         key=PLAN.report_key("tables.py"),
     message:
         "Tables"
     shell:
-        "tvqsr tables {input.plan} 2>&1 | tee {log:q}"
+        "tvqsr tables {params.plan} 2>&1 | tee -i {log:q}"
 
 
 rule figure:
     input:
-        plan=ancient(PATHS.record),
         scores=every(PATHS.scores),
         images=every(PATHS.images_record),
         curves=run_files(PATHS.curve),
@@ -40,16 +39,16 @@ rule figure:
     log:
         PATHS.logs / "figure" / "{figure}.log",
     params:
+        plan=PLAN_FILE,
         key=lambda wildcards: PLAN.report_key(f"figures/{wildcards.figure}.py"),
     message:
         "Figure {wildcards.figure}"
     shell:
-        "tvqsr figure {input.plan} {wildcards.figure} 2>&1 | tee {log:q}"
+        "tvqsr figure {params.plan} {wildcards.figure} 2>&1 | tee -i {log:q}"
 
 
 rule claims:
     input:
-        plan=ancient(PATHS.record),
         scores=every(PATHS.scores),
         images=every(PATHS.images_record),
     output:
@@ -62,27 +61,34 @@ rule claims:
     log:
         PATHS.logs / "claims.log",
     params:
+        plan=PLAN_FILE,
         key=PLAN.claims_key(),
     message:
         "Verdicts on the published claims"
     shell:
-        "tvqsr claims {input.plan} 2>&1 | tee {log:q}"
+        "tvqsr claims {params.plan} 2>&1 | tee -i {log:q}"
 
 
 rule page:
     input:
-        plan=ancient(PATHS.record),
         tables=[PATHS.table(testset, "csv") for testset in TESTSETS],
         figures=[PATHS.figure(name) for name in FIGURES],
         runs=run_files(PATHS.run_record),
         claims=PATHS.claims,
+        manifests=[
+            PATHS.manifest(name)
+            for name in dict.fromkeys(
+                [PLAN.preset.train_on.hr, PLAN.preset.train_on.pairs, *TESTSETS]
+            )
+        ],
     output:
         PATHS.report,
     log:
         PATHS.logs / "page.log",
     params:
-        key=PLAN.report_key("page.py"),
+        plan=PLAN_FILE,
+        key=PLAN.page_key(),
     message:
         "The page {output}"
     shell:
-        "tvqsr report {input.plan} 2>&1 | tee {log:q}"
+        "tvqsr report {params.plan} 2>&1 | tee -i {log:q}"

@@ -1,7 +1,6 @@
 # One rule for every stage of every method: what is trained is the run's name, `METHOD.STAGE-DIGEST`.
 rule train:
     input:
-        plan=ancient(PATHS.record),
         data=lambda wildcards: PATHS.manifest(PLAN.runs[wildcards.run].dataset),
         needs=train_inputs,
     output:
@@ -14,8 +13,9 @@ rule train:
     resources:
         gpu=PLAN.preset.runtime.gpus,
     params:
+        plan=PLAN_FILE,
         key=lambda wildcards: PLAN.train_key(wildcards.run),
     message:
         "Train {wildcards.run}, seed {wildcards.seed}"
     shell:
-        "tvqsr train {input.plan} {wildcards.run} --seed {wildcards.seed} 2>&1 | tee {log:q}"
+        "tvqsr train {params.plan} {wildcards.run} --seed {wildcards.seed} 2>&1 | tee -i {log:q}"

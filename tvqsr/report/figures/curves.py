@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ def figure(plan: Plan) -> Figure:
     for axis in panels[len(runs) :]:
         axis.set_visible(False)
     for axis, run in zip(panels, runs, strict=False):
-        for style, seed in zip(STYLES, plan.preset.seeds, strict=False):
+        for style, seed in zip(cycle(STYLES), plan.preset.seeds, strict=False):
             _lines(axis, pd.read_csv(plan.paths.curve(run.name, seed)), style, labelled=seed == plan.preset.seeds[0])
         axis.set(title=run.name, xlabel="iteration")
         axis.set_yscale("symlog", linthresh=1e-3)
@@ -39,6 +40,6 @@ def figure(plan: Plan) -> Figure:
 
 def _lines(axis: Axes, curve: pd.DataFrame, style: str, labelled: bool) -> None:
     terms = [name for name in curve.columns if name != "step"]
-    for colour, term in zip(COLOURS, terms, strict=False):
+    for colour, term in zip(cycle(COLOURS), terms, strict=False):
         smooth = curve[term].rolling(max(1, len(curve) // 20), min_periods=1).mean()
         axis.plot(curve.step, smooth, style, color=colour, linewidth=1, label=term.split("/")[-1] if labelled else None)
