@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from tvqsr.contract import Trained
@@ -55,8 +55,10 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
 
 def save_weights(path: Path, weights: dict[str, Tensor], about: dict[str, str]) -> None:
     """Write tensors as safetensors in one step."""
+    content = save({name: tensor.contiguous() for name, tensor in weights.items()}, metadata=about)
     with written_beside(path) as beside:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, beside, metadata=about)
+        # Not `save_file`, which makes the file readable by its owner alone.
+        beside.write_bytes(content)
 
 
 def load_trained(plan: Plan, run: Run, seed: int) -> Trained:
