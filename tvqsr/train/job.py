@@ -50,12 +50,12 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
     )
     _write_curve(folder / "curve.csv", result.curve)
     write_json(folder / "run.json", _record(run, seed, inputs, result, time.perf_counter() - started))
-    save_weights(folder / "weights.safetensors", result.weights, {"run": run.name, "stage": run.stage})
+    save_weights(folder / "weights.safetensors", result.weights, run.name)
 
 
-def save_weights(path: Path, weights: dict[str, Tensor], about: dict[str, str]) -> None:
-    """Write tensors as safetensors in one step."""
-    content = save({name: tensor.contiguous() for name, tensor in weights.items()}, metadata=about)
+def save_weights(path: Path, weights: dict[str, Tensor], run: str) -> None:
+    """Write tensors as safetensors in one step, with the name of the run that they are of."""
+    content = save({name: tensor.contiguous() for name, tensor in weights.items()}, metadata={"run": run})
     with written_beside(path) as beside:
         # Not `save_file`, which makes the file readable by its owner alone.
         beside.write_bytes(content)
