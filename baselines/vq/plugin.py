@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,42 +11,22 @@ from torch.nn import functional as F
 from tvqsr.contract import Stage, Terms, Trained, Upscaler
 from tvqsr.data.crops import Batch
 from tvqsr.nn.autoencoder import Fusion, ImagePath, Shape, TextureEncoder
-from tvqsr.nn.blocks import NormKind
-from tvqsr.nn.image_loss import ImageLoss, ImageLossSettings, players
+from tvqsr.nn.image_loss import ImageLoss, players
 from tvqsr.nn.index_predictor import IndexHead, LrEncoder
-from tvqsr.nn.initialise import ResidualInit, start_residuals
-from tvqsr.nn.quantize import LossConvention, Quantized, VectorQuantizer
-
-
-@dataclass(frozen=True)
-class TokenizerSettings(ImageLossSettings):
-    """Settings of the stage `tokenizer`."""
-
-    width: int
-    depth: int
-    norm: NormKind
-    heads: int
-    window: int
-    encoder_swin_depth: int
-    swin_depth: int
-    codebook_size: int
-    quantize_from: int
-    vq_loss: LossConvention
-    residual_init: ResidualInit
-    vq_weight: float
+from tvqsr.nn.initialise import start_residuals
+from tvqsr.nn.quantize import Quantized
+from tvqsr.nn.vq_settings import VqSettings
 
 
 class Tokenizer(nn.Module):
     """HR in [-1, 1] (B, 3, H, W) -> codes at 1/8 -> HR; H and W are multiples of 8."""
 
-    def __init__(self, settings: TokenizerSettings) -> None:
+    def __init__(self, settings: VqSettings) -> None:
         super().__init__()
-        shape = Shape(settings.width, settings.depth, settings.norm, settings.heads, settings.window)
+        shape = settings.shape
         self.encoder = TextureEncoder(shape, settings.encoder_swin_depth)
         self.before = Fusion(shape, with_structure=False)
-        self.quantizer = VectorQuantizer(
-            settings.codebook_size, 4 * settings.width, settings.vq_loss, settings.quantize_from
-        )
+        self.quantizer = settings.new_quantizer()
         self.image_path = ImagePath(shape, settings.swin_depth)
         start_residuals(self, settings.residual_init)
 
@@ -63,7 +42,7 @@ class Tokenizer(nn.Module):
 class TokenizerStage(Stage):
     """VQGAN's training: image losses and the quantiser's."""
 
-    def __init__(self, settings: TokenizerSettings) -> None:
+    def __init__(self, settings: VqSettings) -> None:
         loss = ImageLoss(settings)
         super().__init__(
             {"tokenizer": Tokenizer(settings), "discriminator": loss.new_discriminator()},
@@ -99,7 +78,7 @@ class PredictorStage(Stage):
 
 def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) -> Stage:
     if name == "tokenizer":
-        return TokenizerStage(TokenizerSettings(**settings))
+        return TokenizerStage(VqSettings(**settings))
     return PredictorStage(settings, _tokenizer(needs["tokenizer"]))
 
 
@@ -109,7 +88,7 @@ def upscaler(trained: Trained | None) -> Upscaler:
 
 
 def _tokenizer(trained: Trained) -> Tokenizer:
-    tokenizer = Tokenizer(TokenizerSettings(**trained.settings))
+    tokenizer = Tokenizer(VqSettings(**trained.settings))
     trained.load("tokenizer", tokenizer)
     return tokenizer
 

@@ -5,57 +5,36 @@ TVQ&RAP, section 3.2; released code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from tvqsr.nn.autoencoder import Fusion, ImagePath, Shape, StructureEncoder, StructurePath, TextureEncoder
-from tvqsr.nn.blocks import NormKind, PaddingKind
-from tvqsr.nn.image_loss import ImageLossSettings
-from tvqsr.nn.initialise import ResidualInit, start_residuals
-from tvqsr.nn.quantize import LossConvention, Quantized, VectorQuantizer
+from tvqsr.nn.blocks import PaddingKind
+from tvqsr.nn.initialise import start_residuals
+from tvqsr.nn.quantize import Quantized
+from tvqsr.nn.vq_settings import VqSettings
 
 
 @dataclass(frozen=True)
-class TokenizerSettings(ImageLossSettings):
+class TokenizerSettings(VqSettings):
     """Settings of the stage `tokenizer`; the paper's values are in `method.yaml`."""
 
-    width: int
-    depth: int
-    norm: NormKind
-    heads: int
-    window: int
     structure_channels: int
     structure_padding: PaddingKind
-    encoder_swin_depth: int
-    swin_depth: int
-    codebook_size: int
-    quantize_from: int
-    vq_loss: LossConvention
-    residual_init: ResidualInit
-    vq_weight: float
     x_down_width: int
     x_down_weight: float
     align_weight: float
 
     @property
     def shape(self) -> Shape:
-        return Shape(
-            self.width, self.depth, self.norm, self.heads, self.window, self.structure_channels, self.structure_padding
-        )
+        channels, padding = self.structure_channels, self.structure_padding
+        return replace(super().shape, structure_channels=channels, structure_padding=padding)
 
     @property
     def x_down_shape(self) -> Shape:
-        return Shape(
-            self.x_down_width,
-            self.depth,
-            self.norm,
-            self.heads,
-            self.window,
-            self.structure_channels,
-            self.structure_padding,
-        )
+        return replace(self.shape, width=self.x_down_width)
 
 
 class Encoded(NamedTuple):
@@ -77,9 +56,7 @@ class Tokenizer(nn.Module):
         self.structure_encoder = StructureEncoder(shape, settings.swin_depth)
         self.structure_path = StructurePath(shape, settings.swin_depth)
         self.fusion = Fusion(shape, with_structure=True)
-        self.quantizer = VectorQuantizer(
-            settings.codebook_size, 4 * settings.width, settings.vq_loss, settings.quantize_from
-        )
+        self.quantizer = settings.new_quantizer()
         self.image_path = ImagePath(shape, settings.swin_depth)
         start_residuals(self, settings.residual_init)
 

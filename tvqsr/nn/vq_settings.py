@@ -1,0 +1,37 @@
+"""Settings that every tokenizer of the texture auto-encoder's family shares: equal values make equal budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvqsr.nn.autoencoder import Shape
+from tvqsr.nn.blocks import NormKind
+from tvqsr.nn.image_loss import ImageLossSettings
+from tvqsr.nn.initialise import ResidualInit
+from tvqsr.nn.quantize import LossConvention, VectorQuantizer
+
+
+@dataclass(frozen=True)
+class VqSettings(ImageLossSettings):
+    """Encoder, decoder, codebook and losses; the paper's values are in the `method.yaml` of `tvqrap`."""
+
+    width: int
+    depth: int
+    norm: NormKind
+    heads: int
+    window: int
+    encoder_swin_depth: int
+    swin_depth: int
+    residual_init: ResidualInit
+    codebook_size: int
+    quantize_from: int
+    vq_loss: LossConvention
+    vq_weight: float
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.width, self.depth, self.norm, self.heads, self.window)
+
+    def new_quantizer(self) -> VectorQuantizer:
+        """The codebook: `codebook_size` codes of 4 x width."""
+        return VectorQuantizer(self.codebook_size, 4 * self.width, self.vq_loss, self.quantize_from)
