@@ -213,16 +213,20 @@ def test_stages_in_a_circle_are_refused(tmp_path: Path) -> None:
         RunBuilder(content, "here").build(method, "one", None, "here")
 
 
+def fresh_digest(file: Path) -> str:
+    """Digest of what the file holds now."""
+    forget_sources()
+    return source_digest(file)
+
+
 def test_source_digest_ignores_comments_and_docstrings_but_not_code(tmp_path: Path) -> None:
     file = tmp_path / "plugin.py"
     file.write_text('"""One."""\n\ndef f(x: int) -> int:\n    """Add."""\n    return x + 1\n')
-    before = source_digest(file)
+    before = fresh_digest(file)
     file.write_text('"""Two."""\n# why\ndef f(x: int) -> int:\n\n    return (x + 1)\n')
-    forget_sources()
-    assert source_digest(file) == before
+    assert fresh_digest(file) == before
     file.write_text("def f(x: int) -> int:\n    return x + 2\n")
-    forget_sources()
-    assert source_digest(file) != before
+    assert fresh_digest(file) != before
 
 
 def test_source_digest_follows_imports_into_numeric_rooms_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,14 +260,11 @@ def test_source_digest_follows_relative_imports_and_nothing_else_of_a_folder(tmp
     plugin.write_text("from .neighbour import f\n")
     neighbour.write_text("f = 1\n")
     other.write_text("x = 1\n")
-    forget_sources()
-    before = source_digest(plugin)
+    before = fresh_digest(plugin)
     other.write_text("x = 2\n")
-    forget_sources()
-    assert source_digest(plugin) == before
+    assert fresh_digest(plugin) == before
     neighbour.write_text("f = 2\n")
-    forget_sources()
-    assert source_digest(plugin) != before
+    assert fresh_digest(plugin) != before
 
 
 def test_a_plot_is_not_part_of_what_trains(tiny_plan: Plan) -> None:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from tests.conftest import TINY, Command
 from tvqsr.contract import Upscaler
 from tvqsr.data.images import read_image
 from tvqsr.plan import Plan
+from tvqsr.train.job import save_weights
 from tvqsr.upscale.codes import CodeUse
 from tvqsr.upscale.padding import padded, reflect_to_multiple
 
@@ -117,6 +119,10 @@ def test_bad_input_to_upscale(trained: Path, tvqsr: Command, photo: Path, tmp_pa
     whole = weights.read_bytes()
     shutil.copy(trained / "runs" / run.needs["tokenizer"].name / "seed0" / "weights.safetensors", weights)
     assert "they belong to another configuration" in error(photo)
+    weights.write_bytes(whole)
+    # Same network, same shapes, but of another run: only the name inside the file tells.
+    save_weights(weights, load_file(weights), "tvqrap.rap-000000000000")
+    assert "are weights of tvqrap.rap-000000000000, not of" in error(photo)
     weights.write_bytes(whole[: len(whole) // 2])
     assert f"{weights}: damaged" in error(photo)
     weights.unlink()
