@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
+from tvqsr.data.area import area_resize
 from tvqsr.data.bicubic import downscale
 from tvqsr.data.crops import CropSampler
+from tvqsr.data.feed import batches
 from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
+from tvqsr.files import read_json
 from tvqsr.plan.preset import DatasetSpec
+from tvqsr.plan.training import LastPhase, Training
 
 
 @pytest.fixture
@@ -28,18 +34,23 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
+def training(side: int, batch: int, augment: str = "none", **more: Any) -> Training:
+    common = {"iterations": 10, "learning_rate": 0.1, "betas": (0.9, 0.99), "ema": 0.5}
+    return Training.model_validate({**common, "hr_crop": side, "batch_size": batch, "augment": augment, **more})
+
+
 def test_a_batch_is_a_pure_function_of_seed_and_step(store: Path) -> None:
-    one, other = (CropSampler(store, 32, 3, "dihedral", seed=5) for _ in range(2))
+    one, other = (CropSampler(store, training(32, 3, "dihedral"), seed=5) for _ in range(2))
     other.batch(0)
     assert torch.equal(one.batch(7).hr, other.batch(7).hr)
     assert torch.equal(one.batch(7).lr, other.batch(7).lr)
     assert not torch.equal(one.batch(7).hr, one.batch(8).hr)
-    assert not torch.equal(one.batch(7).hr, CropSampler(store, 32, 3, "dihedral", seed=6).batch(7).hr)
+    assert not torch.equal(one.batch(7).hr, CropSampler(store, training(32, 3, "dihedral"), seed=6).batch(7).hr)
 
 
 def test_lr_and_hr_show_the_same_place(store: Path) -> None:
     """Away from its border, LR of the HR crop is the LR crop, turned and flipped alike."""
-    sampler = CropSampler(store, 48, 4, "dihedral", seed=0)
+    sampler = CropSampler(store, training(48, 4, "dihedral"), seed=0)
     for step in range(5):
         batch = sampler.batch(step)
         assert batch.hr.shape == (4, 3, 48, 48)
@@ -53,8 +64,8 @@ def test_lr_and_hr_show_the_same_place(store: Path) -> None:
 
 
 def test_without_augmentation_crops_are_cut_from_the_photo(store: Path) -> None:
-    sampler = CropSampler(store, 64, 2, "none", seed=1)
-    photos = [photo.hr for photo in sampler.photos]
+    sampler = CropSampler(store, training(64, 2, "none"), seed=1)
+    photos = [photo.hr() for photo in sampler.photos]
     for hr in sampler.batch(0).hr:
         crop = (hr.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
         places = [
@@ -68,13 +79,13 @@ def test_without_augmentation_crops_are_cut_from_the_photo(store: Path) -> None:
 
 def test_a_photo_smaller_than_the_crop_is_named(store: Path) -> None:
     with pytest.raises(UserError, match=r"photo `a` is 68 x 88, smaller than the 72-pixel crop"):
-        CropSampler(store, 72, 1, "none", seed=0)
+        CropSampler(store, training(72, 1, "none"), seed=0)
 
 
 def test_a_store_of_the_wrong_length_is_refused(store: Path) -> None:
     (store / "hr.u8").write_bytes(b"123")
     with pytest.raises(UserError, match=r"hr\.u8: missing or not \d+ bytes long"):
-        CropSampler(store, 32, 1, "none", seed=0)
+        CropSampler(store, training(32, 1, "none"), seed=0)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
@@ -82,3 +93,93 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="empty: holds no image"):
         prepare(DatasetSpec(folder=str(tmp_path / "empty")), tmp_path / "out", True, print)
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_the_last_phase_has_its_own_batch_and_crop(store: Path) -> None:
+    phase = LastPhase(iterations=3, batch_size=1, hr_crop=48)
+    schedule = training(32, 2, last_phase=phase)
+    sampler = CropSampler(store, schedule, seed=0)
+    assert (schedule.steps, schedule.images) == (13, 23)
+    assert sampler.batch(9).hr.shape == (2, 3, 32, 32)
+    assert sampler.batch(10).hr.shape == (1, 3, 48, 48)
+    assert sampler.batch(10).lr.shape == (1, 3, 12, 12)
+
+
+def test_a_stage_that_trains_on_hr_mirrors_photos_smaller_than_the_crop(store: Path) -> None:
+    sampler = CropSampler(store, training(128, 8), seed=0, with_lr=False)
+    batch = sampler.batch(0)
+    assert batch.hr.shape == (8, 3, 128, 128)
+    assert batch.lr.numel() == 0
+    photo = next(photo for photo in sampler.photos if photo.name == "a").hr()
+    mirrored = np.pad(photo, ((0, 128 - photo.shape[0]), (0, 128 - photo.shape[1]), (0, 0)), mode="reflect")
+    crops = [(hr.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8) for hr in batch.hr]
+    assert any(np.array_equal(crop, mirrored) for crop in crops)
+
+
+def exact_area(samples: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Means over areas, by repeating each sample until the areas are whole."""
+    length = samples.shape[0]
+    fine = samples.repeat(side, axis=0).repeat(side, axis=1)
+    return fine.reshape(side, length, side, length, -1).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize(("length", "side"), [(64, 32), (50, 32), (33, 32), (47, 5)])
+def test_area_resize_is_the_mean_over_areas(length: int, side: int) -> None:
+    samples = np.random.default_rng(0).random((length, length, 3))
+    np.testing.assert_allclose(area_resize(samples, side), exact_area(samples, side), atol=1e-5)
+
+
+def test_resized_crops_are_the_short_sides_square_shrunk(store: Path) -> None:
+    schedule = training(32, 6, crop="resized", degradation="realesrgan")
+    sampler = CropSampler(store, schedule, seed=0)
+    squares = {}
+    for photo in sampler.photos:
+        hr = photo.hr().astype(np.float64) / 255
+        short = min(hr.shape[:2])
+        places = [
+            hr[t : t + short, left : left + short]
+            for t in range(hr.shape[0] - short + 1)
+            for left in range(hr.shape[1] - short + 1)
+        ]
+        squares[photo.name] = [exact_area(place, 32) for place in places]
+    for hr in sampler.batch(0).hr:
+        crop = hr.permute(1, 2, 0).numpy()
+        assert any(np.abs(crop - square).max() < 1e-5 for of_photo in squares.values() for square in of_photo)
+
+
+def test_photos_decoded_in_training_give_the_crops_of_the_store(store: Path, tmp_path: Path) -> None:
+    prepare(DatasetSpec(folder=str(tmp_path / "photos"), store="files"), tmp_path / "files", True, print)
+    assert not (tmp_path / "files" / "hr.u8").exists()
+    of_files = CropSampler(tmp_path / "files", training(64, 4, "flip"), seed=3, with_lr=False)
+    for crop in of_files.batch(2).hr:
+        pixels = (crop.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        photos = [np.asarray(Image.open(path).convert("RGB")) for path in sorted((tmp_path / "photos").iterdir())]
+        wide = [np.pad(p, ((0, max(0, 64 - p.shape[0])), (0, 0), (0, 0)), mode="reflect") for p in photos]
+        views = [view for p in wide for view in (p, p[:, ::-1])]
+        windows = [np.lib.stride_tricks.sliding_window_view(view, (64, 64, 3)).reshape(-1, 64, 64, 3) for view in views]
+        assert any((window == pixels).all(axis=(1, 2, 3)).any() for window in windows)
+    with pytest.raises(UserError, match="has no prepared LR"):
+        CropSampler(tmp_path / "files", training(32, 1), seed=0)
+
+
+def test_what_cannot_be_decoded_plainly_is_left_out_of_a_set_of_files(tmp_path: Path) -> None:
+    photos = tmp_path / "photos" / "n01440764"
+    photos.mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(photos / "good.JPEG", format="JPEG")
+    Image.new("CMYK", (64, 64)).save(photos / "cmyk.JPEG", format="JPEG")
+    (photos / "torn.JPEG").write_bytes(b"no image")
+    said: list[str] = []
+    prepare(DatasetSpec(folder=str(tmp_path / "photos"), store="files"), tmp_path / "files", True, said.append)
+    manifest = read_json(tmp_path / "files" / "manifest.json")
+    assert [image["name"] for image in manifest["images"]] == ["n01440764__good"]
+    assert {photo["name"] for photo in manifest["left_out"]} == {"n01440764__cmyk", "n01440764__torn"}
+    assert any("2 photos left out" in line for line in said)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_batches_come_in_order_whoever_cuts_them(store: Path, workers: int) -> None:
+    sampler = CropSampler(store, training(32, 2), seed=0)
+    fed = list(batches(sampler, 4, torch.device("cpu"), workers))
+    assert len(fed) == 6
+    assert all(torch.equal(batch.hr, sampler.batch(4 + i).hr) for i, batch in enumerate(fed))
+    assert all(torch.equal(batch.lr, sampler.batch(4 + i).lr) for i, batch in enumerate(fed))

@@ -71,7 +71,10 @@ def runs_by_stage(plan: Plan) -> dict[str, str]:
         (lambda p: p["entries"]["vq"].update(stages={"rap": {}}), r"entries\.vq\.stages: `rap` is no stage"),
         (lambda p: p.update(test_on=["photos_train"]), r"`photos_train` is used for training and for testing"),
         (lambda p: p.update(test_on=["set5"]), r"unknown dataset `set5`"),
-        (lambda p: p["datasets"]["photos_test"].update(folder="x"), r"exactly one of `source` and `folder`"),
+        (
+            lambda p: p["datasets"]["photos_test"].update(folder="x"),
+            r"give either `source`, or `folder` and/or `lr_folder`",
+        ),
     ],
 )
 def test_a_wrong_preset_is_named_with_file_and_key(preset: Preset, change: Change, message: str) -> None:

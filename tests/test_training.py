@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,13 @@ def sampler(photo: Path, tmp_path: Path) -> CropSampler:
     folder.mkdir()
     photo.rename(folder / photo.name)
     prepare(DatasetSpec(folder=str(folder)), tmp_path / "store", True, print)
-    return CropSampler(tmp_path / "store", 32, 2, "flip", seed=0)
+    return CropSampler(tmp_path / "store", TRAINING, seed=0)
 
 
 def run(stage: Callable[[], Stage], sampler: CropSampler, state: Path, key: str = "k", **training: Any) -> Fit:
-    changed = TRAINING.model_copy(update=training)
-    return fit(stage, sampler, changed, seed=0, state=state, key=key, runtime=RUNTIME, label="test")
+    varied = copy(sampler)
+    varied.training = TRAINING.model_copy(update=training)
+    return fit(stage, varied, seed=0, state=state, key=key, runtime=RUNTIME, label="test")
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
@@ -138,7 +140,7 @@ def test_the_average_is_of_the_generator_alone(sampler: CropSampler, tmp_path: P
 
 def test_another_seed_gives_other_weights(sampler: CropSampler, tmp_path: Path) -> None:
     one = run(Duel, sampler, tmp_path / "a")
-    other = fit(Duel, sampler, TRAINING, seed=1, state=tmp_path / "b", key="k", runtime=RUNTIME, label="test")
+    other = fit(Duel, sampler, seed=1, state=tmp_path / "b", key="k", runtime=RUNTIME, label="test")
     assert not same(one.weights, other.weights)
 
 

@@ -57,7 +57,7 @@ class Codes(Upscaler):
 
 def test_code_use_counts_what_lies_inside_the_image() -> None:
     use = CodeUse(100)
-    accuracy = use.add(Codes(), torch.rand(1, 3, 5, 6), torch.rand(1, 3, 20, 24))
+    accuracy = use.add(Codes(), torch.rand(1, 3, 5, 6), torch.rand(1, 3, 20, 24), 4)
     assert accuracy == pytest.approx(8 / 9)
     summary = use.summary()
     # 20 x 24 pixels are 3 x 3 positions of a padded grid of 4 x 4.

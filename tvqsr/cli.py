@@ -94,7 +94,16 @@ def _add_jobs(steps: Any) -> None:
 
 
 def _add_user_steps(steps: Any) -> None:
-    """Steps for people's own photos."""
+    """Steps for people's own photos and weights."""
+    weights = _add(
+        steps, "import-weights", _import_weights, "turn a checkpoint that the authors released into weights of a preset"
+    )
+    weights.add_argument("method")
+    weights.add_argument("file", type=Path, help="the authors' .pth; nothing in it is executed")
+    weights.add_argument(
+        "--run", type=Path, default=Path("results/paper"), help="results folder (default: %(default)s)"
+    )
+    weights.add_argument("--stage", help="the stage that it is of, if its name does not tell")
     upscale = _add(
         steps,
         "upscale",
@@ -181,15 +190,35 @@ def _prepare(options: argparse.Namespace) -> None:
     plan = _stored(options.results)
     dataset = plan.dataset(options.dataset)
     folder, training = plan.paths.dataset(options.dataset), plan.is_training_set(options.dataset)
-    prepare(dataset, folder, training, lambda line: say(f"[{options.dataset}] {line}"))
+    prepare(dataset, folder, training, lambda line: say(f"[{options.dataset}] {line}"), plan.preset.data_folder)
 
 
 def _train(options: argparse.Namespace) -> None:
     plan = _stored(options.results)
-    plan.run(options.run)
-    from tvqsr.train.job import train
+    if plan.run(options.run).released:
+        from tvqsr.train.released import import_released
 
-    train(plan, options.run, options.seed)
+        import_released(plan, options.run, options.seed)
+    else:
+        from tvqsr.train.job import train
+
+        train(plan, options.run, options.seed)
+
+
+def _import_weights(options: argparse.Namespace) -> None:
+    from tvqsr.files import write_json
+    from tvqsr.plan import Plan
+    from tvqsr.plan.preset import is_preset
+    from tvqsr.plan.stored import record, stored_plan
+
+    # Before a preset's first run its results folder holds no plan yet: the folder's name tells which preset is meant.
+    if not (options.run / "plan.json").is_file() and is_preset(options.run.name):
+        plan = Plan.load(options.run.name)
+        write_json(options.run / "plan.json", record(plan))
+    plan = stored_plan(options.run)
+    from tvqsr.train.released import import_by_hand
+
+    import_by_hand(plan, options.method, options.file, options.stage)
 
 
 def _upscale_entry(options: argparse.Namespace) -> None:

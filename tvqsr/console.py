@@ -22,13 +22,13 @@ def duration(seconds: float) -> str:
 class Progress:
     """Progress of a training: iteration, losses, images per second, time left; at most one line per `every` seconds."""
 
-    def __init__(self, label: str, total: int, batch_size: int, start: int, every: float) -> None:
-        self.label, self.total, self.batch_size, self.every = label, total, batch_size, every
+    def __init__(self, label: str, total: int, start: int, every: float) -> None:
+        self.label, self.total, self.every = label, total, every
         self.start, self.started, self.shown = start, time.perf_counter(), 0.0
         say(f"[{label}] {'resuming at' if start else 'starting at'} {start}/{total}")
 
-    def show(self, done: int, losses: Mapping[str, float]) -> None:
-        """Print a line if it is time, and always at the end."""
+    def show(self, done: int, losses: Mapping[str, float], batch_size: int) -> None:
+        """Print a line if it is time, and always at the end; `batch_size` is that of the last step."""
         now = time.perf_counter()
         if done < self.total and now - self.shown < self.every:
             return
@@ -36,6 +36,6 @@ class Progress:
         rate = (done - self.start) / (now - self.started)
         shown = "  ".join(f"{name.split('/')[-1]} {value:.4f}" for name, value in losses.items() if name != "step")
         say(
-            f"[{self.label}] {done}/{self.total}  {shown}  {rate * self.batch_size:.1f} images/s  "
+            f"[{self.label}] {done}/{self.total}  {shown}  {rate * batch_size:.1f} images/s  "
             f"left {duration((self.total - done) / rate)}"
         )

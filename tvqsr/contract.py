@@ -125,3 +125,10 @@ class Plugin(Protocol):
 
     def upscaler(self, trained: Trained | None) -> Upscaler:
         """The method in inference, from the run of its upscaling stage; None for a method without stages."""
+
+    def released(self, run: Trained, checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights (`network.parameter`) of a run from the authors' checkpoint, a flat mapping of their names.
+
+        `run` is the run to be filled, without weights, like those that it needs. Only asked of a method one of whose
+        stages has `released` in method.yaml. Raises UserError naming the first key that does not fit.
+        """

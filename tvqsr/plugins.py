@@ -33,7 +33,9 @@ def load_plugin(method: Method) -> Plugin:
         plugin = importlib.import_module(f"{package}.plugin")
     except (SyntaxError, ImportError) as error:
         raise UserError(f"{path}: cannot be imported ({error})") from error
-    wanted = ("stage", "upscaler") if method.spec.stages else ("upscaler",)
+    wanted = ["stage", "upscaler"] if method.spec.stages else ["upscaler"]
+    if any(stage.released for stage in method.spec.stages.values()):
+        wanted.append("released")
     for function in wanted:
         if not callable(getattr(plugin, function, None)):
             raise UserError(f"{path}: has no function `{function}`; see tvqsr/contract.py")

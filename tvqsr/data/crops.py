@@ -1,4 +1,4 @@
-"""Training crops from the memory-mapped store: a pure function of (seed, step, position).
+"""Training crops of a prepared training set: a pure function of (seed, step, position).
 
 So a resumed run sees the same batches.
 """
@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tvqsr.data.area import area_resize
+from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
+from tvqsr.plan.training import Training
 
 
 class Batch(NamedTuple):
-    """HR crops (B, 3, H, W) and their LR (B, 3, H/4, W/4), float32 in [0, 1]."""
+    """HR crops (B, 3, H, W) and their LR (B, 3, H/4, W/4), float32 in [0, 1].
+
+    LR is (B, 3, 0, 0) where a stage trains on HR alone, and until it is made where the training makes its own.
+    """
 
     hr: Tensor
     lr: Tensor
@@ -27,76 +33,125 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo of the store: memory-mapped HR (H, W, 3) and LR (H/4, W/4, 3)."""
+    """One photo of the store: memory-mapped HR (H, W, 3) and LR (H/4, W/4, 3), or a file to be decoded."""
 
     name: str
-    hr: NDArray[np.uint8]
-    lr: NDArray[np.uint8]
+    pixels: tuple[Pixels, Pixels] | None = None
+    path: Path | None = None
+
+    def hr(self) -> Pixels:
+        if self.pixels:
+            return self.pixels[0]
+        assert self.path
+        return read_image(self.path)
 
 
 class CropSampler:
-    """Random aligned crops of the photos of a prepared training set; every photo is equally likely."""
+    """Random crops of the photos of a prepared training set; every photo is equally likely.
 
-    def __init__(self, folder: Path, hr_crop: int, batch_size: int, augment: str, seed: int) -> None:
+    `with_lr` is whether the stage trains on pairs. Raises UserError for a set that does not suit the training.
+    """
+
+    def __init__(self, folder: Path, training: Training, seed: int, with_lr: bool = True) -> None:
         self.photos, self.scale = _open_store(folder)
-        self.hr_crop, self.batch_size, self.augment, self.seed = hr_crop, batch_size, augment, seed
+        self.training, self.seed = training, seed
+        self.paired = with_lr and training.degradation == "prepared"
+        self.makes_lr = with_lr and not self.paired
+        if self.paired:
+            self._check_photos(folder)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, on the CPU."""
+        size, side = self.training.crops_at(step)
+        crops = [self._crop(np.random.default_rng([self.seed, step, position]), side) for position in range(size)]
+        lr = _to_unit([lr for _, lr in crops]) if self.paired else torch.empty(size, 3, 0, 0)
+        return Batch(_to_unit([hr for hr, _ in crops]), lr)
+
+    def seeds(self, step: int) -> list[list[int]]:
+        """Seed of what is random in the LR of each crop of a step: apart from the seeds of the crops themselves."""
+        return [[self.seed, step, position, 1] for position in range(self.training.crops_at(step)[0])]
+
+    def _check_photos(self, folder: Path) -> None:
+        """Pairs cannot be mirrored beyond their border, since LR was made of the photo as it is."""
+        largest = max(self.training.crops_at(step)[1] for step in (0, self.training.steps - 1))
         for photo in self.photos:
-            if min(photo.hr.shape[:2]) < hr_crop:
+            if photo.pixels is None:
                 raise UserError(
-                    f"{folder}: photo `{photo.name}` is {photo.hr.shape[1]} x {photo.hr.shape[0]}, "
-                    f"smaller than the {hr_crop}-pixel crop; "
+                    f"{folder}: a set with `store: files` has no prepared LR; set `degradation: realesrgan`"
+                )
+            height, width = photo.pixels[0].shape[:2]
+            if min(height, width) < largest:
+                raise UserError(
+                    f"{folder}: photo `{photo.name}` is {width} x {height}, smaller than the {largest}-pixel crop; "
                     f"remove it or lower `hr_crop`"
                 )
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step."""
-        pairs = [self._crop(np.random.default_rng([self.seed, step, position])) for position in range(self.batch_size)]
-        return Batch(_to_unit([hr for hr, _ in pairs]), _to_unit([lr for _, lr in pairs]))
-
-    def _crop(self, random: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _crop(self, random: np.random.Generator, side: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """HR crop (side, side, 3), uint8 or, where resized, float32 in [0, 1]; and its LR crop, empty if unpaired."""
         photo = self.photos[random.integers(len(self.photos))]
-        side = self.hr_crop // self.scale
-        top = int(random.integers(photo.lr.shape[0] - side + 1))
-        left = int(random.integers(photo.lr.shape[1] - side + 1))
-        hr = photo.hr[top * self.scale :, left * self.scale :][: self.hr_crop, : self.hr_crop]
-        lr = photo.lr[top:, left:][:side, :side]
-        flip, turns = self._augmentation(random)
-        return _turned(hr, flip, turns), _turned(lr, flip, turns)
+        hr = photo.hr()
+        if not self.paired:
+            square = side if self.training.crop == "cut" else max(min(hr.shape[:2]), side)
+            hr = _mirrored(hr, square)
+            top, left = (int(random.integers(length - square + 1)) for length in hr.shape[:2])
+            cut = hr[top : top + square, left : left + square]
+            whole = area_resize(cut.astype(np.float32) / 255, side) if square > side else cut
+            return _turned(whole, *self._augmentation(random)), cut[:0]
+        assert photo.pixels
+        lr, small = photo.pixels[1], side // self.scale
+        top, left = (int(random.integers(length - small + 1)) for length in lr.shape[:2])
+        hr = hr[top * self.scale :, left * self.scale :][:side, :side]
+        turns = self._augmentation(random)
+        return _turned(hr, *turns), _turned(lr[top:, left:][:small, :small], *turns)
 
     def _augmentation(self, random: np.random.Generator) -> tuple[bool, int]:
         flip, turns = bool(random.integers(2)), int(random.integers(4))
-        return (flip and self.augment != "none", turns if self.augment == "dihedral" else 0)
+        augment = self.training.augment
+        return (flip and augment != "none", turns if augment == "dihedral" else 0)
 
 
-def _turned(pixels: NDArray[np.uint8], flip: bool, turns: int) -> NDArray[np.uint8]:
+def _mirrored(pixels: Pixels, least: int) -> Pixels:
+    """Extended right and bottom to at least `least` a side, mirrored without repeating the edge (released code)."""
+    height, width = pixels.shape[:2]
+    extra = max(0, least - height), max(0, least - width)
+    return np.pad(pixels, ((0, extra[0]), (0, extra[1]), (0, 0)), mode="reflect") if any(extra) else pixels
+
+
+def _turned(pixels: NDArray[Any], flip: bool, turns: int) -> NDArray[Any]:
     pixels = pixels[:, ::-1] if flip else pixels
     return np.rot90(pixels, turns)
 
 
-def _to_unit(crops: list[NDArray[np.uint8]]) -> Tensor:
-    stacked = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
-    return stacked.float() / 255.0
+def _to_unit(crops: list[NDArray[Any]]) -> Tensor:
+    """(B, 3, H, W) float32 in [0, 1] of uint8 or unit crops (H, W, 3)."""
+    if all(crop.dtype == np.uint8 for crop in crops):
+        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous().float() / 255.0
+    unit = [crop / np.float32(255) if crop.dtype == np.uint8 else crop for crop in crops]
+    return torch.from_numpy(np.stack(unit)).permute(0, 3, 1, 2).contiguous()
 
 
 def _open_store(folder: Path) -> tuple[list[Photo], int]:
     manifest = read_json(folder / "manifest.json")
     if manifest["role"] != "training":
         raise UserError(f"{folder}: was prepared for testing, not for training")
-    scale = manifest["scale"]
-    total = sum(3 * image["height"] * image["width"] for image in manifest["images"])
-    hr_path, lr_path = folder / "hr.u8", folder / "lr.u8"
-    for path, expected in ((hr_path, total), (lr_path, total // scale**2)):
-        if not path.is_file() or path.stat().st_size != expected:
-            raise UserError(
-                f"{path}: missing or not {expected} bytes long; "
-                f"delete {folder / 'manifest.json'} and run snakemake again"
-            )
-    hr, lr = (np.memmap(path, np.uint8, mode="r") for path in (hr_path, lr_path))
+    images, scale = manifest["images"], manifest["scale"]
+    if manifest["declared"]["store"] == "files":
+        return [Photo(image["name"], path=Path(image["path"])) for image in images], scale
+    total = sum(3 * image["height"] * image["width"] for image in images)
+    hr, lr = (_mapped(folder, folder / name, size) for name, size in (("hr.u8", total), ("lr.u8", total // scale**2)))
     photos, start = [], 0
-    for image in manifest["images"]:
+    for image in images:
         h, w = image["height"], image["width"]
         stop = start + 3 * h * w
         small = lr[start // scale**2 : stop // scale**2].reshape(h // scale, w // scale, 3)
-        photos.append(Photo(image["name"], hr[start:stop].reshape(h, w, 3), small))
+        photos.append(Photo(image["name"], (hr[start:stop].reshape(h, w, 3), small)))
         start = stop
     return photos, scale
+
+
+def _mapped(folder: Path, path: Path, expected: int) -> Pixels:
+    if not path.is_file() or path.stat().st_size != expected:
+        raise UserError(
+            f"{path}: missing or not {expected} bytes long; delete {folder / 'manifest.json'} and run snakemake again"
+        )
+    return np.memmap(path, np.uint8, mode="r")

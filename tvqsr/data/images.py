@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,26 @@ def read_image(path: Path) -> Pixels:
     converting them needs a choice that is not ours (a background, a colour profile, a tone curve). Raises UserError
     naming the file.
     """
+    with _opened(path) as image:
+        return _as_rgb(ImageOps.exif_transpose(image), path)
+
+
+def listed(path: Path) -> tuple[int, int]:
+    """Width and height by a photo's header, as stored, before EXIF turns it.
+
+    Raises UserError where `read_image` would refuse its kind.
+    """
+    with _opened(path) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A photo of a clear kind; whatever goes wrong with it while it is open is told as UserError."""
     try:
         with Image.open(path) as image:
             _refuse_unclear(image, path)
-            return _as_rgb(ImageOps.exif_transpose(image), path)
+            yield image
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except UnidentifiedImageError:

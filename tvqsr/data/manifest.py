@@ -13,14 +13,14 @@ from tvqsr.files import read_json, sha256
 
 @dataclass(frozen=True)
 class Pair:
-    """A test photo: its name and its two PNGs."""
+    """A test photo: its name and its two PNGs; HR is None in a set that has none."""
 
     name: str
-    hr_path: Path
+    hr_path: Path | None
     lr_path: Path
 
-    def hr(self) -> Pixels:
-        return read_image(self.hr_path)
+    def hr(self) -> Pixels | None:
+        return read_image(self.hr_path) if self.hr_path else None
 
     def lr(self) -> Pixels:
         return read_image(self.lr_path)
@@ -29,10 +29,11 @@ class Pair:
 def read_pairs(folder: Path) -> Iterator[Pair]:
     """Pairs of a prepared test set, in the manifest's order. Raises UserError for a file that is missing or changed."""
     for image in read_json(folder / "manifest.json")["images"]:
-        pair = Pair(image["name"], folder / "HR" / f"{image['name']}.png", folder / "LR" / f"{image['name']}.png")
-        check_file(pair.hr_path, image["hr_sha256"])
-        check_file(pair.lr_path, image["lr_sha256"])
-        yield pair
+        paths = {kind: folder / kind.upper() / f"{image['name']}.png" for kind in ("hr", "lr")}
+        present = {kind: path for kind, path in paths.items() if f"{kind}_sha256" in image}
+        for kind, path in present.items():
+            check_file(path, image[f"{kind}_sha256"])
+        yield Pair(image["name"], present.get("hr"), present["lr"])
 
 
 def check_file(path: Path, expected: str) -> None:

@@ -1,4 +1,4 @@
-"""Make a dataset ready: PNG pairs for a test set, one memory-mapped pixel store for a training set.
+"""Make a dataset ready: PNG pairs for a test set; a memory-mapped pixel store or a list of files for a training set.
 
 A manifest is written last.
 """
@@ -12,27 +12,40 @@ from pathlib import Path
 from typing import Any
 
 from tvqsr.data.bicubic import downscale, mod_crop
-from tvqsr.data.images import Pixels, read_image, write_png
+from tvqsr.data.images import Pixels, listed, read_image, write_png
 from tvqsr.data.sources import Photos, obtain
 from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json, written_beside
-from tvqsr.plan.preset import DatasetSpec
+from tvqsr.plan.preset import DatasetSpec, Degradation
 
 SCALE = 4
 
 
-def prepare(dataset: DatasetSpec, folder: Path, for_training: bool, report: Callable[[str], None]) -> None:
-    """Prepare a dataset in `folder`.
+def prepare(
+    dataset: DatasetSpec,
+    folder: Path,
+    for_training: bool,
+    report: Callable[[str], None],
+    data_folder: str = "datasets",
+) -> None:
+    """Prepare a dataset in `folder`; sets got by hand lie in `data_folder`.
 
-    HR is cut right and bottom to multiples of the scale; LR is MATLAB's bicubic, rounded to 8 bits.
-    Training: `hr.u8` and `lr.u8`, all photos' samples one after another. Testing: `HR/*.png` and `LR/*.png`.
-    `manifest.json` lists them.
+    HR is cut right and bottom to multiples of the scale. LR is the set's own, or made as `degradation` says, and
+    rounded to 8 bits. Testing: `HR/*.png` and `LR/*.png`. Training: `hr.u8` and `lr.u8`, all photos' samples one after
+    another, or with `store: files` the photos where they are. `manifest.json` lists them.
     """
     for old in ("HR", "LR"):
         shutil.rmtree(folder / old, ignore_errors=True)
-    photos = obtain(dataset, folder, report)
-    pairs = _pairs(photos)
-    images = _write_store(folder, pairs) if for_training else _write_pngs(folder, pairs)
+    photos = obtain(dataset, data_folder, folder, report)
+    left_out: list[dict[str, str]] = []
+    if not for_training:
+        images = _write_pngs(folder, photos, dataset.degradation)
+    elif not photos.hr:
+        raise UserError(f"{photos.title}: has no HR and cannot be trained on")
+    elif dataset.store == "files":
+        images, left_out = _list_files(photos, report)
+    else:
+        images = _write_store(folder, _made_pairs(photos, dataset.degradation))
     write_json(
         folder / "manifest.json",
         {
@@ -40,42 +53,69 @@ def prepare(dataset: DatasetSpec, folder: Path, for_training: bool, report: Call
             "licence": photos.licence,
             "declared": dataset.model_dump(mode="json"),
             "role": "training" if for_training else "testing",
+            "degradation": "as given" if photos.lr else dataset.degradation,
             "scale": SCALE,
             "images": images,
+            "left_out": left_out,
         },
     )
-    report(f"{len(images)} photos, {sum(i['height'] * i['width'] for i in images) / 1e6:.1f} megapixels")
+    megapixels = sum(i["height"] * i["width"] for i in images) / 1e6
+    report(f"{len(images)} photos, {megapixels:.1f} megapixels")
 
 
-def _pairs(photos: Photos) -> Iterator[tuple[Path, Pixels, Pixels]]:
-    for file in photos.files:
+def _made_pairs(photos: Photos, degradation: Degradation) -> Iterator[tuple[str, Path, Pixels, Pixels]]:
+    """Name, file, HR and LR made of it."""
+    for number, (name, file) in enumerate(photos.hr.items()):
         hr = mod_crop(read_image(file), SCALE)
         if min(hr.shape[:2]) < SCALE:
             raise UserError(f"{file}: is smaller than {SCALE} x {SCALE} pixels")
-        yield file, hr, downscale(hr, SCALE)
+        yield name, file, hr, _degraded(hr, degradation, number)
 
 
-def _described(file: Path, hr: Pixels) -> dict[str, Any]:
-    return {
-        "name": file.stem,
-        "source": file.name,
-        "source_sha256": sha256(file),
-        "height": hr.shape[0],
-        "width": hr.shape[1],
-    }
+def _degraded(hr: Pixels, degradation: Degradation, number: int) -> Pixels:
+    """LR of a photo; `number`, its place in the set, seeds what is random."""
+    if degradation == "bicubic":
+        return downscale(hr, SCALE)
+    import torch
+
+    from tvqsr.data.degrade import RECIPES, degrade
+    from tvqsr.data.images import to_pixels
+
+    unit = torch.from_numpy(hr.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
+    lr = degrade(unit, RECIPES[degradation], [[0, number]], scale=SCALE)
+    return to_pixels(lr[0].permute(1, 2, 0).numpy())
 
 
-def _write_pngs(folder: Path, pairs: Iterator[tuple[Path, Pixels, Pixels]]) -> list[dict[str, Any]]:
+def _given_pairs(photos: Photos) -> Iterator[tuple[str, Path, Pixels | None, Pixels]]:
+    """Name, file, HR (None where there is none) and the set's own LR. Raises UserError where sizes do not fit."""
+    for name, file in photos.lr.items():
+        lr = read_image(file)
+        hr = read_image(photos.hr[name]) if photos.hr else None
+        if hr is not None and hr.shape[:2] != (lr.shape[0] * SCALE, lr.shape[1] * SCALE):
+            sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (lr, hr)]
+            raise UserError(f"{file}: LR is {sizes[0]} and HR {sizes[1]}; HR must be {SCALE} times as large")
+        yield name, photos.hr.get(name, file), hr, lr
+
+
+def _described(name: str, file: Path, hr_shape: tuple[int, ...]) -> dict[str, Any]:
+    height, width = hr_shape[:2]
+    return {"name": name, "source": file.name, "source_sha256": sha256(file), "height": height, "width": width}
+
+
+def _write_pngs(folder: Path, photos: Photos, degradation: Degradation) -> list[dict[str, Any]]:
     images = []
-    for file, hr, lr in pairs:
-        paths = {"hr": folder / "HR" / f"{file.stem}.png", "lr": folder / "LR" / f"{file.stem}.png"}
-        write_png(paths["hr"], hr)
-        write_png(paths["lr"], lr)
-        images.append(_described(file, hr) | {f"{kind}_sha256": sha256(path) for kind, path in paths.items()})
+    for name, file, hr, lr in _given_pairs(photos) if photos.lr else _made_pairs(photos, degradation):
+        written = {"lr": lr} if hr is None else {"hr": hr, "lr": lr}
+        image = _described(name, file, (lr.shape[0] * SCALE, lr.shape[1] * SCALE))
+        for kind, pixels in written.items():
+            path = folder / kind.upper() / f"{name}.png"
+            write_png(path, pixels)
+            image[f"{kind}_sha256"] = sha256(path)
+        images.append(image)
     return images
 
 
-def _write_store(folder: Path, pairs: Iterator[tuple[Path, Pixels, Pixels]]) -> list[dict[str, Any]]:
+def _write_store(folder: Path, pairs: Iterator[tuple[str, Path, Pixels, Pixels]]) -> list[dict[str, Any]]:
     images = []
     with (
         written_beside(folder / "hr.u8") as hr_path,
@@ -83,9 +123,29 @@ def _write_store(folder: Path, pairs: Iterator[tuple[Path, Pixels, Pixels]]) -> 
         hr_path.open("wb") as hr_file,
         lr_path.open("wb") as lr_file,
     ):
-        for file, hr, lr in pairs:
+        for name, file, hr, lr in pairs:
             hr_file.write(hr.tobytes())
             lr_file.write(lr.tobytes())
             pixels = hashlib.sha256(hr.tobytes() + lr.tobytes()).hexdigest()
-            images.append(_described(file, hr) | {"pixels_sha256": pixels})
+            images.append(_described(name, file, hr.shape) | {"pixels_sha256": pixels})
     return images
+
+
+def _list_files(photos: Photos, report: Callable[[str], None]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Photos to be decoded in training; what is no plain 8-bit RGB or grey image is left out and said so.
+
+    Only headers are read: hashing a set of this size would take as long as a day of training.
+    """
+    images, left_out = [], []
+    for name, file in photos.hr.items():
+        try:
+            width, height = listed(file)
+        except UserError as error:
+            left_out.append({"name": name, "why": str(error)})
+            continue
+        images.append({"name": name, "path": str(file.resolve()), "height": height, "width": width})
+    if left_out:
+        report(f"{len(left_out)} photos left out, the first: {left_out[0]['why']}")
+    if not images:
+        raise UserError(f"{photos.title}: none of its {len(left_out)} photos can be used; {left_out[0]['why']}")
+    return images, left_out

@@ -10,31 +10,58 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tvqsr.errors import UserError
-from tvqsr.plan.catalogue import ArchiveSource, SkimageSource, source_of
-from tvqsr.plan.folders import IMAGE_SUFFIXES, image_files
+from tvqsr.plan.catalogue import ArchiveSource, SkimageSource, photo_folders, source_of
+from tvqsr.plan.folders import IMAGE_SUFFIXES, named_images
 from tvqsr.plan.preset import DatasetSpec
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Where the files of a dataset lie, and what is known about them."""
+    """What is known of a dataset, and its files by name: HR, LR, or both; where both, the names are equal."""
 
     title: str
     licence: str
-    files: list[Path]
+    hr: dict[str, Path]
+    lr: dict[str, Path]
 
 
-def obtain(dataset: DatasetSpec, workspace: Path, report: Callable[[str], None]) -> Photos:
-    """Make the photos of a dataset present and list them; what must be fetched or unpacked goes into `workspace`."""
-    if dataset.folder is not None:
-        return Photos(f"photos in {dataset.folder}", "the user's own", image_files(Path(dataset.folder)))
-    source = source_of(dataset.source or "", "dataset")
+def obtain(dataset: DatasetSpec, data_folder: str, workspace: Path, report: Callable[[str], None]) -> Photos:
+    """Make the photos of a dataset present and list them; what must be fetched or unpacked goes into `workspace`.
+
+    Raises UserError for what is missing, saying where it belongs.
+    """
+    hr_folder, lr_folder = photo_folders(dataset, data_folder)
+    if dataset.source is None:
+        return _given(f"photos in {hr_folder or lr_folder}", "the user's own", hr_folder, lr_folder)
+    source = source_of(dataset.source, "dataset")
     if isinstance(source, SkimageSource):
-        return Photos(source.title, source.licence, _skimage_files(source))
-    return Photos(source.title, source.licence, _archive_files(source, workspace, report))
+        return Photos(source.title, source.licence, _skimage_files(source), {})
+    if isinstance(source, ArchiveSource):
+        return Photos(source.title, source.licence, _archive_files(source, workspace, report), {})
+    for folder in (hr_folder, lr_folder):
+        if folder and not folder.is_dir():
+            raise UserError(
+                f"{folder}: no such folder; {source.title} ({source.photos} photos) cannot be fetched by a program: "
+                f"get it at {source.url} and put it there, or name its place with `--config data_folder=DIR`"
+                + (" (to train on photos of your own: `train_photos=DIR`)" if lr_folder is None else "")
+            )
+    found = _given(source.title, source.licence, hr_folder, lr_folder)
+    if (count := len(found.hr or found.lr)) != source.photos:
+        report(f"{source.title}: {count} photos found, {source.photos} expected; scores will not be comparable")
+    return found
 
 
-def _skimage_files(source: SkimageSource) -> list[Path]:
+def _given(title: str, licence: str, hr_folder: Path | None, lr_folder: Path | None) -> Photos:
+    """Photos of one or two folders. Raises UserError naming a file without partner."""
+    hr, lr = (named_images(folder) if folder else {} for folder in (hr_folder, lr_folder))
+    if hr_folder and lr_folder:
+        for ours, others, folder in ((hr, lr, lr_folder), (lr, hr, hr_folder)):
+            if alone := sorted(set(ours) - set(others)):
+                raise UserError(f"{ours[alone[0]]}: has no partner of that name in {folder}")
+    return Photos(title, licence, hr, lr)
+
+
+def _skimage_files(source: SkimageSource) -> dict[str, Path]:
     import skimage
 
     folder = Path(skimage.__file__).parent / "data"
@@ -44,10 +71,10 @@ def _skimage_files(source: SkimageSource) -> list[Path]:
             raise UserError(
                 f"scikit-image {version} does not carry {name}; install the version that pyproject.toml names"
             )
-    return [folder / name for name in sorted(source.files)]
+    return {Path(name).stem: folder / name for name in sorted(source.files)}
 
 
-def _archive_files(source: ArchiveSource, workspace: Path, report: Callable[[str], None]) -> list[Path]:
+def _archive_files(source: ArchiveSource, workspace: Path, report: Callable[[str], None]) -> dict[str, Path]:
     archive = _fetched(source, workspace / "downloads", report)
     folder = workspace / "unpacked"
     if not folder.is_dir():
@@ -57,7 +84,7 @@ def _archive_files(source: ArchiveSource, workspace: Path, report: Callable[[str
         beside.mkdir(parents=True)
         _unpack(archive, beside)
         beside.rename(folder)
-    return image_files(folder)
+    return named_images(folder)
 
 
 def _fetched(source: ArchiveSource, folder: Path, report: Callable[[str], None]) -> Path:

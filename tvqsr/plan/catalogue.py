@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -36,19 +37,39 @@ class ArchiveSource(Strict):
     bytes: int
 
 
-Source = SkimageSource | ArchiveSource
+class ByHandSource(Strict):
+    """Photos that nobody may fetch without asking (a licence, a form): put by hand into `<data_folder>/<name>/`."""
+
+    kind: Literal["by hand"]
+    title: str
+    licence: str
+    url: str
+    """Where to ask for them."""
+    hr: str | None = None
+    """Folder of HR below `<data_folder>/<name>/`; null for a set without HR."""
+    lr: str | None = None
+    """Folder of LR; null where LR is made of HR."""
+    photos: int
+    """How many there should be."""
+
+
+Source = SkimageSource | ArchiveSource | ByHandSource
+KINDS: dict[Any, type[SkimageSource | ArchiveSource | ByHandSource]] = {
+    "scikit-image": SkimageSource,
+    "archive": ArchiveSource,
+    "by hand": ByHandSource,
+}
 
 
 @cache
 def catalogue() -> dict[str, Source]:
     """All named sources. Raises UserError if the catalogue is damaged."""
-    kinds: dict[Any, type[SkimageSource | ArchiveSource]] = {"scikit-image": SkimageSource, "archive": ArchiveSource}
     sources: dict[str, Source] = {}
     for name, value in read_yaml(CATALOGUE).items():
         kind = value.get("kind") if isinstance(value, dict) else None
-        if kind not in kinds:
-            raise UserError(f"{CATALOGUE}: {name}: unknown kind `{kind}`{suggestion(str(kind), kinds)}")
-        sources[name] = parse(kinds[kind], value, f"{CATALOGUE}: {name}")
+        if kind not in KINDS:
+            raise UserError(f"{CATALOGUE}: {name}: unknown kind `{kind}`{suggestion(str(kind), KINDS)}")
+        sources[name] = parse(KINDS[kind], value, f"{CATALOGUE}: {name}")
     return sources
 
 
@@ -60,10 +81,33 @@ def source_of(name: str, where: str) -> Source:
 
 
 def dataset_identity(dataset: DatasetSpec, where: str) -> dict[str, Any]:
-    """What makes a dataset the same dataset: where its photos come from, and how LR is made of them."""
-    if dataset.folder is not None:
-        photos: Any = {"folder": dataset.folder, "files": folder_listing(dataset.folder)}
+    """What makes a dataset the same dataset: its photos (not where they lie), and how LR is made of them."""
+    if dataset.source is None:
+        photos: Any = [folder_listing(Path(folder)) for folder in (dataset.folder, dataset.lr_folder) if folder]
     else:
-        source = source_of(dataset.source or "", where)
-        photos = sorted(source.files) if isinstance(source, SkimageSource) else source.sha256
+        source = source_of(dataset.source, where)
+        if isinstance(source, SkimageSource):
+            photos = sorted(source.files)
+        else:
+            # A set got by hand is planned before it is there: its name stands for it.
+            photos = source.sha256 if isinstance(source, ArchiveSource) else dataset.source
     return {"photos": photos, "degradation": dataset.degradation}
+
+
+def photo_folders(dataset: DatasetSpec, data_folder: str) -> tuple[Path | None, Path | None]:
+    """Folders of HR and of LR that the user provides; None for what is fetched, made here, or does not exist."""
+    if dataset.source is None:
+        return Path(dataset.folder) if dataset.folder else None, Path(dataset.lr_folder) if dataset.lr_folder else None
+    source = source_of(dataset.source, "dataset")
+    if not isinstance(source, ByHandSource):
+        return None, None
+    root = Path(data_folder) / dataset.source
+    return root / source.hr if source.hr else None, root / source.lr if source.lr else None
+
+
+def has_hr(dataset: DatasetSpec) -> bool:
+    """Whether a set has HR to compare with."""
+    if dataset.source is None:
+        return dataset.folder is not None
+    source = source_of(dataset.source, "dataset")
+    return not isinstance(source, ByHandSource) or source.hr is not None

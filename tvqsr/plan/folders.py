@@ -9,27 +9,32 @@ from tvqsr.errors import UserError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Image files directly in `folder`, sorted by name.
+def named_images(folder: Path) -> dict[str, Path]:
+    """Image files in `folder` and the folders in it, by name, sorted.
 
-    Raises UserError if it is no folder, is empty, or holds two images of one stem.
+    A name is the path below `folder` without ending, its parts joined by `__`. Raises UserError if `folder` is no
+    folder, holds no image, or holds two of one name.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and _seen(path, folder))
     if not files:
         raise UserError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
-    stems: dict[str, Path] = {}
+    names: dict[str, Path] = {}
     for file in files:
-        if file.stem in stems:
+        name = "__".join(file.relative_to(folder).with_suffix("").parts)
+        if name in names:
             raise UserError(
-                f"{file}: same name as {stems[file.stem].name} but for the ending; "
-                f"images are paired by name, so rename one"
+                f"{file}: same name as {names[name].name} but for the ending; images are paired by name, so rename one"
             )
-        stems[file.stem] = file
-    return files
+        names[name] = file
+    return names
 
 
-def folder_listing(folder: str) -> list[list[str | int]]:
+def _seen(path: Path, folder: Path) -> bool:
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def folder_listing(folder: Path) -> list[list[str | int]]:
     """[name, size in bytes] of each image of a folder."""
-    return [[file.name, file.stat().st_size] for file in image_files(Path(folder))]
+    return [[name, file.stat().st_size] for name, file in named_images(folder).items()]

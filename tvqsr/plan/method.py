@@ -53,6 +53,15 @@ def _spelled_out(value: Any) -> Any:
     return value if isinstance(value, dict) else {"default": value}
 
 
+class ReleasedSpec(Strict):
+    """Weights of a stage that its authors released: a file on the Hugging Face Hub."""
+
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    """Repository, `owner/name`."""
+    file: str
+    revision: str = "main"
+
+
 class StageSpec(Strict):
     """One training run of a method, as published."""
 
@@ -61,6 +70,8 @@ class StageSpec(Strict):
     """Stages whose weights it starts from or freezes: `tokenizer`, or `method.stage` for another method's."""
     settings: dict[str, Annotated[Setting, BeforeValidator(_spelled_out)]] = {}
     training: Training
+    released: ReleasedSpec | None = None
+    """The authors' own weights; `released` of plugin.py reads them."""
 
 
 class Paper(Strict):

@@ -48,6 +48,9 @@ class Paths:
     def figure(self, name: str) -> Path:
         return self.root / "figures" / f"{name}.png"
 
+    def download(self, file: str) -> Path:
+        return self.root / "downloads" / file
+
     @property
     def record(self) -> Path:
         return self.root / PLAN_FILE

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from tvqsr.errors import UserError
-from tvqsr.plan.catalogue import dataset_identity
+from tvqsr.plan.catalogue import dataset_identity, has_hr, photo_folders
 from tvqsr.plan.digest import digest, source_digest
-from tvqsr.plan.folders import image_files
+from tvqsr.plan.folders import named_images
 from tvqsr.plan.method import PACKAGE, Method
 from tvqsr.plan.paths import RESULTS, Paths
 from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, load_preset, preset_path
@@ -55,6 +54,10 @@ class Plan:
         builder = RunBuilder(content, where)
         for dataset in content.test_on:
             dataset_identity(content.datasets[dataset], f"{where}: datasets.{dataset}")
+        if not has_hr(content.datasets[content.test_on[0]]):
+            raise UserError(
+                f"{where}: test_on: `{content.test_on[0]}` has no HR and cannot be the first: figures show it"
+            )
         _check_changes(builder, where)
         entries = {key: _entry(builder, key, spec, f"{where}: entries.{key}") for key, spec in content.entries.items()}
         return cls(name, content, entries, Paths(RESULTS / name))
@@ -63,6 +66,14 @@ class Plan:
     def runs(self) -> dict[str, Run]:
         """All training runs by name, the needed before the needing."""
         return {run.name: run for entry in self.entries.values() if entry.run for run in entry.run.lineage()}
+
+    def seeds_of(self, run: str) -> tuple[int, ...]:
+        """Seeds that a run is made with; the authors' weights come only once, under the first."""
+        return self.preset.seeds[:1] if self.runs[run].released else self.preset.seeds
+
+    def made(self) -> list[tuple[str, int]]:
+        """All runs with their seeds."""
+        return [(run, seed) for run in self.runs for seed in self.seeds_of(run)]
 
     @cached_property
     def methods(self) -> dict[str, Method]:
@@ -87,6 +98,15 @@ class Plan:
             raise UserError(f"unknown dataset `{name}` of preset `{self.name}`{suggestion(name, self.preset.datasets)}")
         return self.preset.datasets[name]
 
+    def test_sets(self, entry: str) -> list[str]:
+        """Test sets that an entry makes images of: one that reads HR, only those that have it."""
+        needs_hr = self.entry(entry).reads == "hr"
+        return [name for name in self.preset.test_on if not needs_hr or has_hr(self.preset.datasets[name])]
+
+    def entries_on(self, testset: str) -> list[EntryPlan]:
+        """Entries with images of a test set."""
+        return [entry for entry in self.entries.values() if testset in self.test_sets(entry.name)]
+
     def is_training_set(self, dataset: str) -> bool:
         return dataset in (self.preset.train_on.hr, self.preset.train_on.pairs)
 
@@ -94,12 +114,14 @@ class Plan:
         """Changes when the dataset's declaration, its files or the preparing code do."""
         spec = self.preset.datasets[dataset]
         code = source_digest(PACKAGE / "data" / "prepare.py")
-        times = [file.stat().st_mtime_ns for file in image_files(Path(spec.folder))] if spec.folder else []
+        folders = [folder for folder in photo_folders(spec, self.preset.data_folder) if folder and folder.is_dir()]
+        times = [file.stat().st_mtime_ns for folder in folders for file in named_images(folder).values()]
         return digest([dataset_identity(spec, dataset), times, self.is_training_set(dataset), code])
 
     def train_key(self, run: str) -> str:
         """Changes when a setting, the data, a needed run or the code behind the numbers does."""
-        return digest([run, source_digest(PACKAGE / "train" / "job.py", self.runs[run].method.plugin)])
+        job = "released.py" if self.runs[run].released else "job.py"
+        return digest([run, source_digest(PACKAGE / "train" / job, self.runs[run].method.plugin)])
 
     def upscale_key(self, entry: str) -> str:
         """Changes when the entry's run or its code does."""
@@ -154,5 +176,5 @@ def _entry(builder: RunBuilder, name: str, spec: EntrySpec, where: str) -> Entry
             raise UserError(
                 f"{where}.stages: `{changed}` is no stage that this entry uses{suggestion(changed, reached)}"
             )
-    seeds = builder.preset.seeds if run else builder.preset.seeds[:1]
+    seeds = builder.preset.seeds if run and not run.released else builder.preset.seeds[:1]
     return EntryPlan(name, spec.title or method.spec.title, method, run, seeds)

@@ -23,15 +23,26 @@ class StageChange(Strict):
     training: dict[str, Any] = {}
 
 
+Degradation = Literal["bicubic", "resshift_test"]
+
+
 class DatasetSpec(Strict):
-    """A set of photos. Exactly one of `source` and `folder` says where they come from."""
+    """A set of photos: a `source` of the catalogue, or folders of the user's own (HR, LR, or both)."""
 
     source: str | None = None
     """A name in `tvqsr/data/sources.yaml`."""
     folder: str | None = None
-    """A folder of the user's own HR photos."""
-    degradation: Literal["bicubic"] = "bicubic"
-    """How LR is made of HR: MATLAB's antialiased bicubic, rounded to 8 bits."""
+    """A folder of HR photos; those in folders inside it count, too."""
+    lr_folder: str | None = None
+    """A folder of LR photos, a fourth of HR in size and of the same names. Without `folder` the set has no HR."""
+    degradation: Degradation = "bicubic"
+    """How LR is made of HR where none is given: MATLAB's antialiased bicubic, or ResShift's test degradation."""
+    store: Literal["pixels", "files"] = "pixels"
+    """Of a training set: all pixels in one file, or photos decoded as they are needed (for sets beyond the disk)."""
+    crop: Annotated[int, Field(ge=0)] | None = None
+    """Border left out of PSNR and SSIM on this test set, instead of the preset's `crop`."""
+    protocols: Annotated[tuple[str, ...], BeforeValidator(tuple_of)] | None = None
+    """Protocols of this test set, instead of the preset's."""
 
 
 class TrainingData(Strict):
@@ -51,6 +62,8 @@ class EntrySpec(Strict):
 
     One that trains on HR alone gives the reconstruction of HR.
     """
+    weights: Literal["trained", "released"] = "trained"
+    """Weights trained here, or the authors' own, of the published configuration."""
     stages: dict[Name, StageChange] = {}
 
 
@@ -77,6 +90,10 @@ class Preset(Strict):
     """Whether metric weights that are absent may be fetched from the network."""
     seeds: Annotated[tuple[int, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     datasets: dict[Name, DatasetSpec]
+    train_photos: str | None = None
+    """A folder of photos to train on, in place of what `datasets` says of the training sets."""
+    data_folder: str = "datasets"
+    """Where sets lie that can only be got by hand: `<data_folder>/<source>/`."""
     train_on: TrainingData
     test_on: Annotated[tuple[Name, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     protocols: Annotated[tuple[str, ...], BeforeValidator(tuple_of), Field(min_length=1)]
@@ -104,13 +121,18 @@ def preset_path(name: str) -> Path:
     return path
 
 
+def is_preset(name: str) -> bool:
+    """Whether a preset of that name is shipped."""
+    return (PRESETS / f"{name}.yaml").is_file()
+
+
 def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     """Name and content of a preset, top-level keys replaced by `changes`. Raises UserError for anything wrong in it."""
     path = preset_path(name)
     _check_name(path)
-    preset = parse(Preset, {**read_yaml(path), **changes}, str(path))
+    preset = _with_own_photos(parse(Preset, {**read_yaml(path), **changes}, str(path)))
     _check_datasets(preset, str(path))
-    for protocol in preset.protocols:
+    for protocol in {*preset.protocols, *(p for spec in preset.datasets.values() for p in spec.protocols or ())}:
         if protocol not in WEIGHTS:
             raise UserError(f"{path}: protocols: unknown protocol `{protocol}`{suggestion(protocol, WEIGHTS)}")
     for key, values in (("seeds", preset.seeds), ("protocols", preset.protocols), ("test_on", preset.test_on)):
@@ -119,6 +141,18 @@ def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     if min(preset.seeds) < 0:
         raise UserError(f"{path}: seeds: numbers >= 0 expected, found {list(preset.seeds)}")
     return path.stem, preset
+
+
+def _with_own_photos(preset: Preset) -> Preset:
+    """`train_photos` put in place of the training sets' own photos."""
+    if preset.train_photos is None:
+        return preset
+    training = {preset.train_on.hr, preset.train_on.pairs}
+    replaced = {
+        name: spec.model_copy(update={"source": None, "folder": preset.train_photos}) if name in training else spec
+        for name, spec in preset.datasets.items()
+    }
+    return preset.model_copy(update={"datasets": replaced})
 
 
 def _check_name(path: Path) -> None:
@@ -136,10 +170,15 @@ def _check_datasets(preset: Preset, where: str) -> None:
         if used not in preset.datasets:
             raise UserError(f"{where}: unknown dataset `{used}`{suggestion(used, preset.datasets)}")
     for name, dataset in preset.datasets.items():
-        if (dataset.source is None) == (dataset.folder is None):
-            raise UserError(f"{where}: datasets.{name}: give exactly one of `source` and `folder`")
+        if (dataset.source is None) == (dataset.folder is None and dataset.lr_folder is None):
+            raise UserError(f"{where}: datasets.{name}: give either `source`, or `folder` and/or `lr_folder`")
+        if name in training and dataset.lr_folder is not None:
+            raise UserError(
+                f"{where}: datasets.{name}: `lr_folder` is for test sets; LR of a training set is made here"
+            )
     places = {
-        name: dataset.source or str(Path(dataset.folder or "").resolve()) for name, dataset in preset.datasets.items()
+        name: dataset.source or str(Path(dataset.folder or dataset.lr_folder or "").resolve())
+        for name, dataset in preset.datasets.items()
     }
     trained = {places[name] for name in training}
     for name in preset.test_on:

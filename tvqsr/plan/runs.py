@@ -16,7 +16,10 @@ from tvqsr.plan.training import Training
 
 @dataclass(frozen=True)
 class Run:
-    """One training: a stage with everything that decides its outcome, but for the seed and the code."""
+    """One training: a stage with everything that decides its outcome, but for the seed and the code.
+
+    Or, `released`, the authors' weights of a stage: settings and training are the published ones, nothing is trained.
+    """
 
     method: Method
     stage: str
@@ -25,11 +28,12 @@ class Run:
     dataset: str
     needs: Mapping[str, Run]
     digest: str
+    released: bool = False
 
     @property
     def name(self) -> str:
         """Folder name under `runs/`."""
-        return f"{self.method.name}.{self.stage}-{self.digest}"
+        return f"{self.method.name}.{self.stage}-{'released-' if self.released else ''}{self.digest}"
 
     @property
     def spec(self) -> StageSpec:
@@ -78,6 +82,8 @@ class RunBuilder:
                 f"{where}: unknown stage `{stage}` of `{method.name}`{suggestion(stage, method.spec.stages)}"
             )
         spec = method.spec.stages[stage]
+        if entry and entry.weights == "released":
+            return self._released(method, stage, entry, where, (*above, key))
         changes = self._changes(method, stage, entry, where)
         settings = _settings(spec, changes)
         training = self._training(spec, changes, method)
@@ -93,11 +99,30 @@ class RunBuilder:
         }
         return Run(method, stage, settings, training, dataset, needs, digest(computes))
 
+    def _released(self, method: Method, stage: str, entry: EntrySpec, where: str, above: tuple[str, ...]) -> Run:
+        """The authors' weights: of the published settings, whatever the preset changes."""
+        spec = method.spec.stages[stage]
+        if spec.released is None:
+            raise UserError(f"{where}: `{method.name}.{stage}` has no released weights; leave out `weights: released`")
+        if entry.stages:
+            raise UserError(f"{where}.stages: released weights are of the published settings, which cannot be changed")
+        needs = {need: self._need(method, need, entry, where, above) for need in spec.needs}
+        settings = {name: setting.default for name, setting in spec.settings.items()}
+        computes = {
+            "method": method.name,
+            "stage": stage,
+            "settings": settings,
+            "released": spec.released.model_dump(mode="json"),
+            "needs": {name: need.name for name, need in needs.items()},
+        }
+        return Run(method, stage, settings, spec.training, "", needs, digest(computes), released=True)
+
     def _need(self, method: Method, need: str, entry: EntrySpec | None, where: str, above: tuple[str, ...]) -> Run:
         if "." not in need:
             return self.build(method, need, entry, where, above)
         other, stage = need.split(".", 1)
-        return self.build(self.method(other, str(method.folder / "method.yaml")), stage, None, where, above)
+        theirs = EntrySpec(method=other, weights="released") if entry and entry.weights == "released" else None
+        return self.build(self.method(other, str(method.folder / "method.yaml")), stage, theirs, where, above)
 
     def _changes(
         self, method: Method, stage: str, entry: EntrySpec | None, where: str
@@ -115,11 +140,12 @@ class RunBuilder:
         for where, values in [*steps, *((f"{where}.training", change.training) for where, change in changes)]:
             resolved = parse(Training, {**resolved.model_dump(), **values}, where)
         multiple = method.spec.crop_multiple
-        if resolved.hr_crop % multiple:
-            raise UserError(
-                f"{self.where}: hr_crop of {method.name}: {resolved.hr_crop} is not a multiple of {multiple}, as its "
-                f"networks need"
-            )
+        for _, side in (resolved.crops_at(0), resolved.crops_at(resolved.steps)):
+            if side % multiple:
+                raise UserError(
+                    f"{self.where}: hr_crop of {method.name}: {side} is not a multiple of {multiple}, "
+                    f"as its networks need"
+                )
         return resolved
 
 

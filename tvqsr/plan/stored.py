@@ -59,6 +59,7 @@ def _run_record(run: Run) -> dict[str, Any]:
         "dataset": run.dataset,
         "needs": {need: needed.name for need, needed in run.needs.items()},
         "digest": run.digest,
+        "released": run.released,
     }
 
 
@@ -77,7 +78,8 @@ def _run(name: str, value: dict[str, Any], runs: dict[str, Run], where: str) -> 
     method = load_method(value["method"], f"{where}: {name}")
     training = parse(Training, value["training"], f"{where}: {name}")
     needs = {need: runs[needed] for need, needed in value["needs"].items()}
-    return Run(method, value["stage"], value["settings"], training, value["dataset"], needs, value["digest"])
+    settings, dataset, released = value["settings"], value["dataset"], value["released"]
+    return Run(method, value["stage"], settings, training, dataset, needs, value["digest"], released)
 
 
 def _entry(name: str, value: dict[str, Any], runs: dict[str, Run], where: str) -> EntryPlan:

@@ -12,15 +12,29 @@ PositiveInt = Annotated[int, Field(gt=0)]
 Rate = Annotated[Number, Field(gt=0)]
 
 
+class LastPhase(Strict):
+    """A closing phase of a training on crops of another size."""
+
+    iterations: PositiveInt
+    batch_size: PositiveInt
+    hr_crop: PositiveInt
+
+
 class Training(Strict):
     """Budget, data crops and optimisation of one stage. All of it is part of the run's digest."""
 
     iterations: PositiveInt
-    """Optimiser steps of the generator."""
+    """Optimiser steps of the generator, before `last_phase`."""
     batch_size: PositiveInt
     """Crops per step, over all devices."""
     hr_crop: PositiveInt
     """Side of the square HR crop, in pixels; the LR crop is this divided by the scale."""
+    last_phase: LastPhase | None = None
+    """Further iterations after `iterations`, on larger crops, say; schedule and optimiser run on."""
+    crop: Literal["cut", "resized"] = "cut"
+    """Crops cut from the photo as it is, or the largest square of it (a random one) area-resized to `hr_crop`."""
+    degradation: Literal["prepared", "realesrgan"] = "prepared"
+    """LR as the training set was prepared with, or made anew for every crop by Real-ESRGAN's second-order pipeline."""
     learning_rate: Rate
     betas: Annotated[tuple[Number, Number], BeforeValidator(tuple_of)]
     """Adam's, for generator and discriminator alike."""
@@ -41,4 +55,23 @@ class Training(Strict):
     def _check(self) -> Training:
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError("betas: two numbers in [0, 1) expected")
+        if self.crop == "resized" and self.degradation == "prepared":
+            raise ValueError("crop: `resized` needs a degradation made in training (`degradation: realesrgan`)")
         return self
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the generator, the last phase's included."""
+        return self.iterations + (self.last_phase.iterations if self.last_phase else 0)
+
+    @property
+    def images(self) -> int:
+        """Crops seen in all steps."""
+        last = self.last_phase.iterations * self.last_phase.batch_size if self.last_phase else 0
+        return self.iterations * self.batch_size + last
+
+    def crops_at(self, step: int) -> tuple[int, int]:
+        """Batch size and side of the HR crop at a step."""
+        if self.last_phase and step >= self.iterations:
+            return self.last_phase.batch_size, self.last_phase.hr_crop
+        return self.batch_size, self.hr_crop

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
-from tvqsr.plan.folders import image_files
+from tvqsr.plan.folders import named_images
 from tvqsr.plan.protocols import unavailable
 from tvqsr.score.fidelity import cropped
 from tvqsr.score.protocols import Protocol
@@ -31,7 +31,7 @@ def paired_by_name(sr_folder: Path, hr_folder: Path) -> list[tuple[str, Path, Pa
 
     Raises UserError naming a file without partner.
     """
-    sr, hr = ({file.stem: file for file in image_files(folder)} for folder in (sr_folder, hr_folder))
+    sr, hr = named_images(sr_folder), named_images(hr_folder)
     for name, file in hr.items():
         if name not in sr:
             raise UserError(f"{file}: has no partner of that name in {sr_folder}")

@@ -30,7 +30,7 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
     run = plan.run(run_name)
     folder = plan.paths.run(run_name, seed)
     dataset = plan.paths.dataset(run.dataset)
-    sampler = CropSampler(dataset, run.training.hr_crop, run.training.batch_size, run.training.augment, seed)
+    sampler = CropSampler(dataset, run.training, seed, with_lr=run.spec.trains_on == "pairs")
     needs = {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
     plugin = load_plugin(run.method)
     inputs = {
@@ -41,7 +41,6 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
     result = fit(
         lambda: plugin.stage(run.stage, run.settings, needs),
         sampler,
-        run.training,
         seed=seed,
         state=folder / "state",
         key=digest([plan.train_key(run_name), inputs]),
@@ -96,7 +95,7 @@ def _record(run: Run, seed: int, inputs: dict[str, str], result: Fit, seconds: f
         "parameters": result.parameters,
         "wall_seconds": round(result.seconds, 1),
         "wall_seconds_of_last_attempt": round(seconds, 1),
-        "images_per_second": round(run.training.iterations * run.training.batch_size / result.seconds, 2),
+        "images_per_second": round(run.training.images / result.seconds, 2),
         "peak_memory_mib": peak_memory_mib(),
         "final": result.curve[-1],
         "made_by": provenance(),

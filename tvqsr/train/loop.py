@@ -20,7 +20,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tvqsr.console import Progress
 from tvqsr.contract import Stage
-from tvqsr.data.crops import Batch, CropSampler
+from tvqsr.data.crops import CropSampler
+from tvqsr.data.feed import batches
 from tvqsr.errors import UserError
 from tvqsr.plan.preset import Runtime
 from tvqsr.plan.training import Training
@@ -45,7 +46,6 @@ class Fit:
 def fit(
     build: Callable[[], Stage],
     sampler: CropSampler,
-    training: Training,
     *,
     seed: int,
     state: Path,
@@ -57,6 +57,7 @@ def fit(
 
     `state` is the checkpoint folder; `key` identifies settings, data and code: another key starts afresh.
     """
+    training = sampler.training
     fabric = Fabric(accelerator="auto" if runtime.gpus else "cpu", devices=1, precision=training.precision)
     torch.manual_seed(seed)
     stage = build()
@@ -69,13 +70,13 @@ def fit(
     fabric.to_device(average)
     wrapped = {player: cast("Optimizer", fabric.setup_optimizers(opt)) for player, opt in optimisers.items()}
     start = checkpoint.load(fabric.device)
-    progress = Progress(label, training.iterations, training.batch_size, start, runtime.progress_seconds)
-    log_every = max(1, training.iterations // CURVE_POINTS)
+    progress = Progress(label, training.steps, start, runtime.progress_seconds)
+    log_every = max(1, training.steps // CURVE_POINTS)
+    feed = batches(sampler, start, fabric.device, workers=runtime.threads - 1)
     attempt, saved = time.perf_counter(), time.perf_counter()
 
     with Interruption() as interruption:
-        for step in range(start, training.iterations):
-            batch = Batch(*(_on_device(fabric, crops) for crops in sampler.batch(step)))
+        for step, batch in enumerate(feed, start):
             terms: dict[str, Tensor] = {}
             for player, optimiser in wrapped.items():
                 _set_rate(optimisers[player], training, step)
@@ -91,12 +92,12 @@ def fit(
                 terms |= {f"{player}/{name}": value.detach() for name, value in losses.items()}
             average.update_parameters(stage.moved_by(stage.generator))
             done = step + 1
-            if done % log_every == 0 or done == training.iterations:
+            if done % log_every == 0 or done == training.steps:
                 # The only place where the host waits for the device.
                 row = {"step": float(done)} | {name: float(value) for name, value in terms.items()}
                 _check_finite(row, label)
                 checkpoint.curve.append(row)
-                progress.show(done, row)
+                progress.show(done, row, len(batch.hr))
             if interruption.asked or time.perf_counter() - saved > runtime.checkpoint_seconds:
                 checkpoint.save(done, time.perf_counter() - attempt)
                 saved = time.perf_counter()
@@ -105,13 +106,9 @@ def fit(
                 )
 
     seconds = checkpoint.seconds + time.perf_counter() - attempt
-    checkpoint.save(training.iterations, time.perf_counter() - attempt)
+    checkpoint.save(training.steps, time.perf_counter() - attempt)
     parameters = sum(p.numel() for p in stage.moved_by(stage.generator).parameters())
     return Fit(_weights(stage, average), checkpoint.curve, seconds, parameters)
-
-
-def _on_device(fabric: Fabric, crops: Tensor) -> Tensor:
-    return fabric.to_device(crops).contiguous(memory_format=torch.channels_last)
 
 
 def _adam(stage: Stage, player: str, training: Training) -> Optimizer:
@@ -119,7 +116,7 @@ def _adam(stage: Stage, player: str, training: Training) -> Optimizer:
 
 
 def _set_rate(optimiser: Optimizer, training: Training, step: int) -> None:
-    factor = 0.5 * (1 + math.cos(math.pi * step / training.iterations)) if training.schedule == "cosine" else 1.0
+    factor = 0.5 * (1 + math.cos(math.pi * step / training.steps)) if training.schedule == "cosine" else 1.0
     factor *= min(1.0, (step + 1) / training.warmup) if training.warmup else 1.0
     for group in optimiser.param_groups:
         group["lr"] = training.learning_rate * factor

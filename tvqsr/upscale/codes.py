@@ -18,16 +18,16 @@ class CodeUse:
         self.counts = torch.zeros(codebook_size, dtype=torch.int64)
         self.compared = self.right = 0
 
-    def add(self, upscaler: Upscaler, image: Tensor, hr: Tensor) -> float | None:
+    def add(self, upscaler: Upscaler, image: Tensor, hr: Tensor | None, scale: int) -> float | None:
         """Count the codes of one image and return its index accuracy, None where there is nothing to compare with.
 
-        `image` (1, 3, h, w) is the input that the method was given, `hr` (1, 3, H, W) the answer, both in [0, 1].
+        `image` (1, 3, h, w) is the input that the method was given, `hr` (1, 3, H, W) the answer if there is one,
+        both in [0, 1]; HR is `scale` times as large as the input.
         """
-        scale = hr.shape[-1] // image.shape[-1]
-        rows, columns = (-(-side // upscaler.code_stride) for side in hr.shape[-2:])
+        rows, columns = (-(-side * scale // upscaler.code_stride) for side in image.shape[-2:])
         codes = upscaler.codes(reflect_to_multiple(image, upscaler.multiple))[..., :rows, :columns].cpu()
         self.counts += torch.bincount(codes.flatten(), minlength=len(self.counts))
-        truth = upscaler.codes_of_hr(reflect_to_multiple(hr, upscaler.multiple * scale))
+        truth = None if hr is None else upscaler.codes_of_hr(reflect_to_multiple(hr, upscaler.multiple * scale))
         if truth is None:
             return None
         right = int((truth[..., :rows, :columns].cpu() == codes).sum())

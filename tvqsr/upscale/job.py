@@ -13,6 +13,7 @@ from torch import Tensor
 from tvqsr.contract import Upscaler
 from tvqsr.data.images import Pixels, read_image, to_pixels, write_png
 from tvqsr.data.manifest import Pair, read_pairs
+from tvqsr.data.prepare import SCALE
 from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json
 from tvqsr.plan import EntryPlan, Plan
@@ -94,19 +95,21 @@ def to_unit(pixels: Pixels, device: torch.device) -> Tensor:
 def _one(
     model: Upscaler, device: torch.device, entry: EntryPlan, pair: Pair, folder: Path, use: CodeUse | None
 ) -> dict[str, Any]:
-    hr = pair.hr()
-    given = to_unit(hr if entry.reads == "hr" else pair.lr(), device)
+    hr, lr = pair.hr(), pair.lr()
+    expected = (lr.shape[0] * SCALE, lr.shape[1] * SCALE, 3)
+    given = to_unit(hr if hr is not None and entry.reads == "hr" else lr, device)
     pixels, seconds = _apply(model, given)
-    if pixels.shape != hr.shape:
+    if pixels.shape != expected:
         raise UserError(
-            f"entry `{entry.name}`: {pair.name} came out as {pixels.shape[:2]}, HR is {hr.shape[:2]} (height, width)"
+            f"entry `{entry.name}`: {pair.name} came out as {pixels.shape[:2]}, not {expected[:2]} (height, width)"
         )
     path = folder / f"{pair.name}.png"
     write_png(path, pixels)
+    scale = expected[0] // given.shape[-2]
     accuracy = None
     if use:
         with torch.inference_mode():
-            accuracy = use.add(model, given, to_unit(hr, device))
+            accuracy = use.add(model, given, to_unit(hr, device) if hr is not None else None, scale)
     size = {"height": pixels.shape[0], "width": pixels.shape[1]}
     return {"sha256": sha256(path), "seconds": round(seconds, 4), "index_accuracy": accuracy, **size}
 

@@ -11,8 +11,11 @@ from tvqsr.contract import Stage, Trained, Upscaler
 from tvqsr.nn.image_loss import ImageLossSettings
 
 from .predictor import Predictor, PredictorSettings
+from .released import released
 from .stages import PredictorStage, RapStage, TokenizerStage
 from .tokenizer import Tokenizer, TokenizerSettings
+
+__all__ = ["released", "stage", "upscaler"]
 
 
 def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) -> Stage:

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
+from tvqsr.contract import Trained
 from tvqsr.errors import UserError
 from tvqsr.nn.blocks import ChannelNorm, Down, ResBlock, Up
 from tvqsr.nn.swin import SwinStack
 
-from .predictor import Predictor
-from .tokenizer import Tokenizer
+from .predictor import Predictor, PredictorSettings
+from .tokenizer import Tokenizer, TokenizerSettings
 from .x_down import XDownDecoder, XDownEncoder
 
 Names = dict[str, str]
@@ -113,3 +114,42 @@ def _swin(stack: SwinStack, prefix: str) -> dict[int, str]:
         id(parameter): f"{prefix}.{key}" if key.startswith("conv.") else f"{prefix}.residual_group.{key}"
         for key, parameter in stack.named_parameters()
     }
+
+
+BUFFERS = ("relative_position_index", "attn_mask")
+CARRIED_BY_PREDICTOR = ("encoder.", "quantize.", "generator.", "lq_encoder.", "lq_generator.")
+"""Parts of the tokenizer that a predictor's checkpoint carries along (the released class inherits from it)."""
+
+
+def taken_over(
+    parts: Mapping[str, tuple[nn.Module, Names]], released: Mapping[str, Tensor], carried: tuple[str, ...] = ()
+) -> dict[str, Tensor]:
+    """Fill parts, each with its names, and return their weights by `part.parameter`.
+
+    Raises UserError naming the first released key that is missing, of another shape, or without a place.
+    """
+    for module, names in parts.values():
+        fill(module, names, released)
+    used = {theirs for _, names in parts.values() for theirs in names.values()}
+    for key in released:
+        if key not in used and not key.endswith(BUFFERS) and not key.startswith(carried):
+            raise UserError(f"released weights: `{key}` has no place in the network; they are of another network")
+    return {f"{part}.{key}": value for part, (module, _) in parts.items() for key, value in module.state_dict().items()}
+
+
+def released(run: Trained, checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a run of this method from the authors' checkpoint of its stage."""
+    if run.stage == "tokenizer":
+        settings = TokenizerSettings(**run.settings)
+        tokenizer = Tokenizer(settings)
+        encoder = XDownEncoder(settings.x_down_shape, settings.structure_channels)
+        decoder = XDownDecoder(settings.x_down_shape, settings.structure_channels)
+        parts: dict[str, tuple[nn.Module, Names]] = {
+            "tokenizer": (tokenizer, tokenizer_names(tokenizer)),
+            "x_down_encoder": (encoder, x_down_names(encoder)),
+            "x_down_decoder": (decoder, x_down_names(decoder)),
+        }
+        return taken_over(parts, checkpoint)
+    shaped_by = run.needs.get("predictor", run)
+    predictor = Predictor(PredictorSettings(**shaped_by.settings), TokenizerSettings(**run.needs["tokenizer"].settings))
+    return taken_over({"predictor": (predictor, predictor_names(predictor))}, checkpoint, CARRIED_BY_PREDICTOR)

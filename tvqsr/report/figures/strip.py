@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -20,16 +22,18 @@ SCALE = 4
 def figure(plan: Plan) -> Figure:
     """Rows: the first photos of the first test set. Columns: LR enlarged by blocks, the entries (first seed), HR."""
     testset = plan.preset.test_on[0]
-    pairs = list(read_pairs(plan.paths.dataset(testset)))[:PHOTOS]
+    pairs = [
+        (pair, hr) for pair in islice(read_pairs(plan.paths.dataset(testset)), PHOTOS) if (hr := pair.hr()) is not None
+    ]
     shown = [entry for entry in plan.entries.values() if entry.name not in ("hr_copy", "nearest")]
     drawing, axes = new_figure(1.45 * (len(shown) + 2), 1.55 * len(pairs) + 0.3, len(pairs), len(shown) + 2)
-    for row, pair in zip(axes, pairs, strict=True):
-        top, left = busiest(pair.hr(), SIDE)
+    for row, (pair, hr) in zip(axes, pairs, strict=True):
+        top, left = busiest(hr, SIDE)
         crops = [("LR", _block_enlarged(pair.lr()))]
         for entry in shown:
             path = plan.paths.images(entry.name, entry.seeds[0], testset) / f"{pair.name}.png"
             crops.append((entry.title.replace(", ", ",\n"), read_image(path)))
-        crops.append(("HR", pair.hr()))
+        crops.append(("HR", hr))
         for axis, (title, pixels) in zip(row, crops, strict=True):
             axis.imshow(pixels[top : top + SIDE, left : left + SIDE], interpolation="nearest")
             axis.set(xticks=[], yticks=[])

@@ -1,0 +1,50 @@
+"""Batches on the device: crops made ahead by threads, LR made there where a training makes its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+import torch
+
+from tvqsr.data.crops import Batch, CropSampler
+
+
+def batches(sampler: CropSampler, start: int, device: torch.device, workers: int) -> Iterator[Batch]:
+    """Batches of the steps from `start` to the training's last, in order, in channels-last layout on the device.
+
+    With `workers` > 0 as many batches are cropped ahead in threads; what a batch holds does not depend on it.
+    """
+    for step, batch in zip(range(start, sampler.training.steps), _cropped(sampler, start, workers), strict=True):
+        yield _finished(sampler, step, batch, device)
+
+
+def _cropped(sampler: CropSampler, start: int, workers: int) -> Iterator[Batch]:
+    steps = iter(range(start, sampler.training.steps))
+    if workers == 0:
+        yield from map(sampler.batch, steps)
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting: deque[Future[Batch]] = deque(pool.submit(sampler.batch, step) for step in islice(steps, workers))
+        while waiting:
+            batch = waiting.popleft().result()
+            if (step := next(steps, None)) is not None:
+                waiting.append(pool.submit(sampler.batch, step))
+            yield batch
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finished(sampler: CropSampler, step: int, batch: Batch, device: torch.device) -> Batch:
+    pinned = [crops.pin_memory() if device.type == "cuda" else crops for crops in batch]
+    hr, lr = (crops.to(device, non_blocking=True, memory_format=torch.channels_last) for crops in pinned)
+    if not sampler.makes_lr:
+        return Batch(hr, lr)
+    from tvqsr.data.degrade import RECIPES, degrade
+
+    recipe = RECIPES[sampler.training.degradation]
+    made = degrade(hr, recipe, sampler.seeds(step), scale=sampler.scale)
+    return Batch(hr, made.contiguous(memory_format=torch.channels_last))

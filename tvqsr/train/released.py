@@ -1,0 +1,140 @@
+"""The authors' released weights as a finished run: fetched or given by hand, checked, renamed, never run as code."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tvqsr.console import say
+from tvqsr.contract import Trained
+from tvqsr.errors import UserError
+from tvqsr.files import read_json, sha256, write_json, write_text, written_beside
+from tvqsr.plan import Plan, Run
+from tvqsr.plan.method import ReleasedSpec
+from tvqsr.plugins import load_plugin
+from tvqsr.provenance import provenance
+from tvqsr.train.job import save_weights
+
+WRAPPERS = ("params_ema", "params", "state_dict")
+"""Under what a checkpoint may hold its weights; the running average first, since that is what was published."""
+
+
+def import_released(plan: Plan, run_name: str, seed: int) -> None:
+    """Turn a stage's checkpoint into a run's `weights.safetensors`, fetching it from the Hub if it is not here.
+
+    Raises UserError if it cannot be fetched, has changed since it was first seen, or does not fit the networks.
+    """
+    run = plan.run(run_name)
+    spec = run.spec.released
+    assert spec is not None
+    path = plan.paths.download(spec.file)
+    if not path.is_file():
+        _fetch(spec, path)
+    origin = _checked(path, spec)
+    folder = plan.paths.run(run_name, seed)
+    weights = load_plugin(run.method).released(_hollow(run), read_checkpoint(path))
+    write_text(folder / "curve.csv", "step\n")
+    write_json(folder / "run.json", _record(run, seed, origin, weights))
+    save_weights(folder / "weights.safetensors", weights, run.name)
+    say(f"[{run.method.name}.{run.stage}] {len(weights)} tensors from {path.name}, sha256 {origin['sha256']}")
+
+
+def import_by_hand(plan: Plan, method: str, file: Path, stage: str | None) -> None:
+    """Put a checkpoint where the released runs of a plan look for it, and import it.
+
+    Its stage is told by its name, or by `stage`.
+    """
+    runs = [run for run in plan.runs.values() if run.released and run.method.name == method]
+    if not runs:
+        raise UserError(f"preset {plan.name}: has no entry of `{method}` with `weights: released`")
+    files = {run.stage: run.spec.released.file for run in runs if run.spec.released}
+    wanted = [run for run in runs if run.stage == stage or (stage is None and files[run.stage] == file.name)]
+    if not wanted:
+        known = ", ".join(f"{name} ({expected})" for name, expected in files.items())
+        raise UserError(f"{file}: of which stage of `{method}` it is must be told with --stage; known: {known}")
+    if not file.is_file():
+        raise UserError(f"{file}: no such file")
+    place = plan.paths.download(files[wanted[0].stage])
+    if not (place.exists() and place.samefile(file)):
+        _refuse_another(place, file)
+        with written_beside(place) as beside:
+            shutil.copyfile(file, beside)
+    import_released(plan, wanted[0].name, plan.seeds_of(wanted[0].name)[0])
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Tensors of a PyTorch checkpoint by name. Raises UserError for anything but tensors: code is never run."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: holds more than tensors, or is no checkpoint; it was not run ({reason})") from None
+    except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
+        raise UserError(f"{path}: is damaged or no checkpoint ({str(error).splitlines()[0]})") from None
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(f"{path}: expected tensors by name, at the top level or under {', '.join(WRAPPERS)}")
+    return {str(name): value for name, value in content.items()}
+
+
+def _fetch(spec: ReleasedSpec, path: Path) -> None:
+    from huggingface_hub import hf_hub_download
+
+    say(f"fetching {spec.file} from the Hugging Face Hub, {spec.hub} at {spec.revision}")
+    try:
+        hf_hub_download(spec.hub, spec.file, revision=spec.revision, local_dir=path.parent)
+    except OSError as error:
+        raise UserError(
+            f"{spec.hub}/{spec.file}: cannot be fetched from the Hugging Face Hub ({str(error).splitlines()[0]}); "
+            f"get it by hand and give it to `tvqsr import-weights`, or put it at {path}"
+        ) from None
+
+
+def _checked(path: Path, spec: ReleasedSpec) -> dict[str, Any]:
+    """Where a checkpoint is from and its hash: recorded when it is first seen, compared ever after."""
+    record, found = _record_of(path), sha256(path)
+    if not record.is_file():
+        origin = {"hub": spec.hub, "revision": spec.revision, "file": spec.file, "sha256": found}
+        write_json(record, origin | {"bytes": path.stat().st_size, "trust": "recorded when first seen"})
+    stored: dict[str, Any] = read_json(record)
+    if stored["sha256"] != found:
+        raise UserError(
+            f"{path}: is not the file first seen (sha256 {found}, recorded {stored['sha256']}); "
+            f"if the new one is right, delete {record}"
+        )
+    return stored
+
+
+def _refuse_another(place: Path, file: Path) -> None:
+    """A file given by hand may not silently stand for another one that was seen before."""
+    record = _record_of(place)
+    if record.is_file() and read_json(record)["sha256"] != sha256(file):
+        raise UserError(f"{file}: differs from the {place.name} seen before; if the new one is right, delete {record}")
+
+
+def _record_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _hollow(run: Run) -> Trained:
+    return Trained(run.stage, run.settings, {}, {name: _hollow(need) for name, need in run.needs.items()})
+
+
+def _record(run: Run, seed: int, origin: dict[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {
+        "run": run.name,
+        "seed": seed,
+        "settings": dict(run.settings),
+        "released": origin,
+        "parameters": sum(value.numel() for value in weights.values()),
+        "made_by": provenance(),
+    }
