@@ -71,11 +71,11 @@ def test_cells(tiny_plan: Plan) -> None:
 def test_tables_say_what_is_na_and_why(tiny_plan: Plan) -> None:
     summary = summarise(scores_of(tiny_plan, {}))
     assert shown_protocols(summary) == ["psnr_y", "lpips_alex"]
-    text = markdown(tiny_plan, "photos_test", summary)
+    text = markdown(tiny_plan, tiny_plan.tables["main"], "photos_test", summary)
     assert "LPIPS is n/a: weights absent: somewhere." in text
     assert "PSNR-Y (`psnr_y`): luma, crop 4." in text
     assert list(grid(tiny_plan, summary).Reads) == ["LR", "HR", "LR", "HR", "LR", "HR", "LR"]
-    tex = latex(tiny_plan, "photos_test", summary)
+    tex = latex(tiny_plan, "main", "photos_test", summary)
     assert r"\toprule" in tex
     assert r"photos\_test" in tex
     assert "±" not in tex.split("% ")[0]

@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import ROOT, TINY
 from tvqsr.plan import Plan
+from tvqsr.plan.plan import FIGURES
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
@@ -53,14 +54,14 @@ def test_everything_is_made(finished: tuple[Path, str]) -> None:
     folder, printed = finished
     root = folder / "results" / "tiny"
     names = [
-        "tables/photos_test.csv",
-        "tables/photos_test.md",
-        "tables/photos_test.tex",
+        "tables/main.photos_test.csv",
+        "tables/main.photos_test.md",
+        "tables/main.photos_test.tex",
         "claims.csv",
         "plan.json",
         "report.html",
     ]
-    names += [f"figures/{name}.png" for name in ("strip", "curves", "plane", "codes", "cost")]
+    names += [f"figures/{name}.png" for name in FIGURES]
     for name in names:
         assert (root / name).stat().st_size > 100, name
     assert re.search(r"\d+ of \d+ steps \(100%\) done", printed)
@@ -81,7 +82,7 @@ def test_no_part_of_a_file_is_left_over(finished: tuple[Path, str]) -> None:
 def test_the_page_needs_nothing_else(finished: tuple[Path, str]) -> None:
     page = (finished[0] / "results" / "tiny" / "report.html").read_text()
     sources = re.findall(r'src="([^"]{0,30})', page)
-    assert len(sources) == 5
+    assert len(sources) == len(FIGURES)
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
     assert "orderings, not quality" in page

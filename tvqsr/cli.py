@@ -83,7 +83,7 @@ def _add_jobs(steps: Any) -> None:
     job("train", _train, "train one stage for one seed; resumes where it stopped", "run", seed=True)
     job("upscale-entry", _upscale_entry, "make an entry's 8-bit images of a test set", "entry", "testset", seed=True)
     job("score-entry", _score_entry, "score those images, from the PNGs on disk", "entry", "testset", seed=True)
-    job("tables", _tables, "means with intervals, as CSV, Markdown and LaTeX")
+    job("table", _table, "means with intervals of a table's entries, as CSV, Markdown and LaTeX", "name")
     job("figure", _figure, "draw one figure", "name")
     job("claims", _claims, "judge every published claim by the scores")
     job("report", _report, "write one self-contained page of everything")
@@ -237,10 +237,10 @@ def _score_entry(options: argparse.Namespace) -> None:
     score(plan, options.entry, options.seed, options.testset)
 
 
-def _tables(options: argparse.Namespace) -> None:
-    from tvqsr.report.tables import write_tables
+def _table(options: argparse.Namespace) -> None:
+    from tvqsr.report.tables import write_table
 
-    write_tables(_stored(options.results))
+    write_table(_stored(options.results), options.name)
 
 
 def _figure(options: argparse.Namespace) -> None:

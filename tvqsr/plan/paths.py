@@ -42,8 +42,8 @@ class Paths:
     def scores(self, entry: str, seed: int | str, testset: str) -> Path:
         return self.root / "scores" / entry / f"seed{seed}" / f"{testset}.parquet"
 
-    def table(self, testset: str, kind: str) -> Path:
-        return self.root / "tables" / f"{testset}.{kind}"
+    def table(self, table: str, testset: str, kind: str) -> Path:
+        return self.root / "tables" / f"{table}.{testset}.{kind}"
 
     def figure(self, name: str) -> Path:
         return self.root / "figures" / f"{name}.png"

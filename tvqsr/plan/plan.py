@@ -13,12 +13,12 @@ from tvqsr.plan.digest import digest, source_digest
 from tvqsr.plan.folders import named_images
 from tvqsr.plan.method import PACKAGE, Method
 from tvqsr.plan.paths import RESULTS, Paths
-from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, load_preset, preset_path
+from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, TableSpec, load_preset, preset_path
 from tvqsr.plan.protocols import unavailable
 from tvqsr.plan.runs import Run, RunBuilder
 from tvqsr.plan.schema import suggestion
 
-FIGURES = ("strip", "curves", "plane", "codes", "cost")
+FIGURES = ("strip", "curves", "plane", "codes", "codebook", "cost")
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,17 @@ class Plan:
             raise UserError(f"unknown dataset `{name}` of preset `{self.name}`{suggestion(name, self.preset.datasets)}")
         return self.preset.datasets[name]
 
+    @cached_property
+    def tables(self) -> dict[str, TableSpec]:
+        """Tables by name; `main` first."""
+        main = TableSpec(title="Main table", entries=tuple(self.entries))
+        return {"main": main} | self.preset.tables
+
+    def table_sets(self, table: str) -> list[str]:
+        """Test sets that a table can be written for."""
+        made = {testset for entry in self.tables[table].entries for testset in self.test_sets(entry)}
+        return [testset for testset in self.preset.test_on if testset in made]
+
     def test_sets(self, entry: str) -> list[str]:
         """Test sets that an entry makes images of: one that reads HR, only those that have it."""
         needs_hr = self.entry(entry).reads == "hr"
@@ -145,7 +156,8 @@ class Plan:
     def report_key(self, module: str) -> str:
         """Changes when what is told of the entries, the preset or the methods, or the code of a report module does."""
         rows = {name: [entry.title, entry.seeds] for name, entry in self.entries.items()}
-        told = [self.preset.description, self.preset.claims, self.preset.test_on]
+        tables = {name: table.model_dump(mode="json") for name, table in self.tables.items()}
+        told = [self.preset.description, self.preset.claims, self.preset.test_on, tables]
         methods = {name: method.spec.model_dump(mode="json") for name, method in self.methods.items()}
         return digest([rows, told, methods, source_digest(PACKAGE / "report" / module)])
 

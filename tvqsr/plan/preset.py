@@ -67,6 +67,13 @@ class EntrySpec(Strict):
     stages: dict[Name, StageChange] = {}
 
 
+class TableSpec(Strict):
+    """A table of its own: some entries, side by side."""
+
+    title: str
+    entries: Annotated[tuple[Name, ...], BeforeValidator(tuple_of), Field(min_length=1)]
+
+
 class Runtime(Strict):
     """How the work is done; nothing here changes a result, so nothing here is part of a digest."""
 
@@ -105,6 +112,8 @@ class Preset(Strict):
     methods: dict[Name, dict[Name, StageChange]] = {}
     """Changes for the stages of a method."""
     entries: Annotated[dict[Name, EntrySpec], Field(min_length=1)]
+    tables: dict[Name, TableSpec] = {}
+    """Tables by name. `main` holds all entries unless it is given here."""
 
 
 def preset_path(name: str) -> Path:
@@ -135,6 +144,10 @@ def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     for protocol in {*preset.protocols, *(p for spec in preset.datasets.values() for p in spec.protocols or ())}:
         if protocol not in WEIGHTS:
             raise UserError(f"{path}: protocols: unknown protocol `{protocol}`{suggestion(protocol, WEIGHTS)}")
+    for name, table in preset.tables.items():
+        for entry in table.entries:
+            if entry not in preset.entries:
+                raise UserError(f"{path}: tables.{name}: unknown entry `{entry}`{suggestion(entry, preset.entries)}")
     for key, values in (("seeds", preset.seeds), ("protocols", preset.protocols), ("test_on", preset.test_on)):
         if len(set(values)) != len(values):
             raise UserError(f"{path}: {key}: each may be given once, found {list(values)}")

@@ -18,7 +18,9 @@ from tvqsr.statistics import mean_interval
 FEW_IMAGES = 10
 """Below this many, a percentile bootstrap covers clearly less than its 95% (87% for five)."""
 
-Verdict = Literal["ordering holds", "ordering reversed", "undecided", "reproduced", "differs", "not run"]
+Verdict = Literal[
+    "ordering holds", "ordering reversed", "undecided", "reproduced", "differs", "published value unknown", "not run"
+]
 
 
 class ClaimSource(Strict):
@@ -36,10 +38,10 @@ class Claim(Strict):
     statement: str
     source: ClaimSource
     dataset: str
-    """Where it was published on; a value is judged only there, an ordering on every test set."""
+    """Where it was published on; a value is judged only there, an ordering on every test set that has its protocol."""
     protocol: str
-    reported: dict[str, float] = {}
-    """Entry -> published number; empty where the source gives none."""
+    reported: dict[str, float | None] = {}
+    """Entry -> published number; null where the paper has one that no source at hand tells; empty where it has none."""
     better: str | None = None
     worse: str | None = None
     tolerance: float | None = None
@@ -67,10 +69,7 @@ def judge(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
         for claim in claims_of(method):
             about = _about(claim, method)
             if claim.better and claim.worse:
-                rows += [
-                    about | {"kind": "ordering", "tested_on": testset} | _ordering(plan, claim, scores, testset)
-                    for testset in plan.preset.test_on
-                ]
+                rows += [about | {"kind": "ordering"} | found for found in _orderings(plan, claim, scores)]
             rows += [
                 about | {"kind": f"value of {entry}"} | _value(plan, claim, entry, reported, scores)
                 for entry, reported in claim.reported.items()
@@ -108,11 +107,22 @@ def _about(claim: Claim, method: Method) -> dict[str, Any]:
     return published | {"source": claim.source.url, "place": claim.source.place, "trust": claim.source.trust}
 
 
-def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str) -> dict[str, Any]:
+def _orderings(plan: Plan, claim: Claim, scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """A verdict for each test set on which both entries have the protocol; one that says why if there is none."""
+    known = [f"{entry} {value:g}" for entry, value in claim.reported.items() if value is not None]
+    reported = ", ".join(known) or ("unknown" if claim.reported else "no number published")
+    sides = [name for name in (claim.better, claim.worse) if name]
+    if missing := [name for name in sides if name not in plan.entries]:
+        return [_not_run(f"entry {missing[0]} is not in preset {plan.name}", reported)]
+    mine = scores[(scores.protocol == claim.protocol) & scores.entry.isin(sides)]
+    sets = [name for name, rows in mine.groupby("testset", sort=False) if rows.entry.nunique() == len(sides)]
+    if not sets:
+        return [_not_run(f"protocol {claim.protocol} is not in the preset", reported)]
+    return [{"tested_on": testset} | _ordering(plan, claim, scores, str(testset), reported) for testset in sets]
+
+
+def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str, reported: str) -> dict[str, Any]:
     assert claim.better and claim.worse
-    reported = ", ".join(f"{entry} {value:g}" for entry, value in claim.reported.items()) or "no number published"
-    if missing := [name for name in (claim.better, claim.worse) if name not in plan.entries]:
-        return _not_run(f"entry {missing[0]} is not in preset {plan.name}", reported)
     here = scores[scores.testset == testset]
     difference = _advantage(here, claim)
     if difference.empty:
@@ -151,34 +161,31 @@ def _decided(interval: tuple[float, float], of_seeds: list[float]) -> Verdict:
     return "ordering reversed" if interval[1] < 0 and max(of_seeds, default=-1.0) < 0 else "undecided"
 
 
-def _value(plan: Plan, claim: Claim, entry: str, reported: float, scores: pd.DataFrame) -> dict[str, Any]:
+def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores: pd.DataFrame) -> dict[str, Any]:
+    published = "unknown" if reported is None else f"{reported:g}"
     if plan.preset.claims == "orderings":
-        return _not_run(
-            f"values are judged at the paper's scale only; preset {plan.name} speaks about orderings", f"{reported:g}"
-        )
-    if claim.dataset not in plan.preset.test_on:
-        return _not_run(f"{claim.dataset} is not a test set of preset {plan.name}", f"{reported:g}")
+        scale = f"values are judged at the paper's scale only; preset {plan.name} speaks about orderings"
+        return _not_run(scale, published)
+    if claim.dataset not in {*plan.preset.test_on, *scores.testset}:
+        return _not_run(f"{claim.dataset} is not a test set of preset {plan.name}", published)
     if entry not in plan.entries:
-        return _not_run(f"entry {entry} is not in preset {plan.name}", f"{reported:g}")
+        return _not_run(f"entry {entry} is not in preset {plan.name}", published)
     here = scores[(scores.testset == claim.dataset) & (scores.entry == entry) & (scores.protocol == claim.protocol)]
     summary = summarise(here)
     if summary.empty or pd.isna(summary["mean"].iloc[0]):
-        return _not_run(_why_absent(here, entry, claim.protocol), f"{reported:g}")
+        return _not_run(_why_absent(here, entry, claim.protocol), published)
     row = summary.iloc[0]
+    measured = f"{row['mean']:.{int(row.decimals)}f}"
+    told = {"tested_on": claim.dataset, "measured": measured, "reported": published}
+    if reported is None:
+        return told | {"verdict": "published value unknown", "why": "no source at hand gives the paper's number"}
     difference = row["mean"] - reported
     inside = abs(difference) <= (claim.tolerance or 0.0) or (pd.notna(row.low) and row.low <= reported <= row.high)
     why = (
         f"differs by {difference:+.{int(row.decimals)}f}; "
         f"tolerance {claim.tolerance or 0:g} or the 95% interval over images"
     )
-    measured = f"{row['mean']:.{int(row.decimals)}f}"
-    return {
-        "tested_on": claim.dataset,
-        "verdict": "reproduced" if inside else "differs",
-        "measured": measured,
-        "reported": f"{reported:g}",
-        "why": why,
-    }
+    return told | {"verdict": "reproduced" if inside else "differs", "why": why}
 
 
 def _not_run(why: str, reported: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ FIGURE_CAPTIONS = {
     "strip": "The same textured crop of every test photo: LR enlarged by blocks, each entry (first seed), HR.",
     "plane": "Perception against distortion; bars are 95% bootstrap intervals over images, hollow markers read HR.",
     "curves": "Losses over the iterations (running means), a line style for each seed.",
+    "codebook": "Reconstruction of HR against the size of the codebook; bars are 95% bootstrap intervals over images.",
     "codes": "How often each code is decoded on the test set; a flat line is even use.",
     "cost": "Parameters used in inference, and time on the machine named below, against quality.",
 }
@@ -37,12 +38,12 @@ def write_page(plan: Plan) -> None:
 
 
 def _content(plan: Plan) -> dict[str, Any]:
-    runs = [_run_row(plan, run, seed) for run in plan.runs for seed in plan.preset.seeds]
+    runs = [_run_row(plan, run, seed) for run, seed in plan.made()]
     return {
         "name": plan.name,
         "preset": plan.preset,
         "version": __version__,
-        "tables": [_table(plan, testset) for testset in plan.preset.test_on],
+        "tables": [_table(plan, name, testset) for name in plan.tables for testset in plan.table_sets(name)],
         "figures": [
             {"name": name, "caption": text, "data": _inlined(plan.paths.figure(name))}
             for name, text in FIGURE_CAPTIONS.items()
@@ -69,16 +70,16 @@ def _orderings(claims: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _used_datasets(plan: Plan) -> list[str]:
-    trained_on = [run.dataset for run in plan.runs.values()]
+    trained_on = [run.dataset for run in plan.runs.values() if not run.released]
     return list(dict.fromkeys([*trained_on, *plan.preset.test_on]))
 
 
-def _table(plan: Plan, testset: str) -> dict[str, Any]:
-    summary = pd.read_csv(plan.paths.table(testset, "csv"))
+def _table(plan: Plan, name: str, testset: str) -> dict[str, Any]:
+    summary = pd.read_csv(plan.paths.table(name, testset, "csv"))
     rows = grid(plan, summary)
     return {
         "testset": testset,
-        "heading": heading(plan, testset, summary),
+        "heading": heading(plan.tables[name], testset, summary),
         "columns": list(rows.columns),
         "rows": rows.values.tolist(),
         "words": plain_words(plan, summary),
@@ -95,16 +96,20 @@ def _run_row(plan: Plan, run: str, seed: int) -> dict[str, Any]:
     git = record["made_by"]["git"]
     machine = record["made_by"]["machine"]
     gpu = machine["gpu"]["name"] if machine["gpu"] else None
-    return {
+    common = {
         "run": run,
         "seed": seed,
+        "parameters": f"{record['parameters'] / 1e6:.2f} M",
+        "machine": gpu or machine["cpu"],
+        "commit": (git["commit"][:9] + (" + changes" if git["dirty"] else "")) if git else "no git",
+    }
+    if plan.runs[run].released:
+        return common | dict.fromkeys(("iterations", "batch", "crop", "wall", "rate", "memory"), "released")
+    return common | {
         "iterations": record["training"]["iterations"],
         "batch": record["training"]["batch_size"],
         "crop": record["training"]["hr_crop"],
-        "parameters": f"{record['parameters'] / 1e6:.2f} M",
         "wall": f"{record['wall_seconds']:.0f} s",
         "rate": f"{record['images_per_second']:.1f}",
         "memory": f"{record['peak_memory_mib']:.0f} MiB",
-        "machine": gpu or machine["cpu"],
-        "commit": (git["commit"][:9] + (" + changes" if git["dirty"] else "")) if git else "no git",
     }

@@ -44,12 +44,13 @@ def small_files(plan: Plan) -> Iterator[Path]:
     """Tables, figures, verdicts, curves and records of the plan's own runs and entries."""
     paths = plan.paths
     yield from (paths.record, paths.claims)
-    yield from (paths.table(testset, kind) for testset in plan.preset.test_on for kind in ("csv", "md", "tex"))
+    for table, kind in itertools.product(plan.tables, ("csv", "md", "tex")):
+        yield from (paths.table(table, testset, kind) for testset in plan.table_sets(table))
     yield from (paths.figure(name) for name in FIGURES)
-    for run, seed in itertools.product(plan.runs, plan.preset.seeds):
+    for run, seed in plan.made():
         yield from (paths.run_record(run, seed), paths.curve(run, seed))
     for entry in plan.entries.values():
-        for seed, testset in itertools.product(entry.seeds, plan.preset.test_on):
+        for seed, testset in itertools.product(entry.seeds, plan.test_sets(entry.name)):
             yield paths.images_record(entry.name, seed, testset)
 
 

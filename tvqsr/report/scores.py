@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -27,16 +28,17 @@ Title, higher is better, decimals, definition.
 """
 
 
-def load_scores(plan: Plan) -> pd.DataFrame:
+def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame:
     """One row per entry, seed, test set, image and protocol, in the plan's order; codebook measures included.
 
-    Raises UserError for a damaged file.
+    `only` are the entries that are asked for. Raises UserError for a damaged file.
     """
     frames = [
         _one(plan, entry, seed, testset)
         for testset in plan.preset.test_on
-        for entry in plan.entries.values()
+        for entry in plan.entries_on(testset)
         for seed in entry.seeds
+        if only is None or entry.name in only
     ]
     return pd.concat(frames, ignore_index=True)
 

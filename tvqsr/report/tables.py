@@ -9,17 +9,22 @@ import pandas as pd
 from tvqsr.errors import UserError
 from tvqsr.files import write_text
 from tvqsr.plan import Plan
+from tvqsr.plan.preset import TableSpec
+from tvqsr.plan.schema import suggestion
 from tvqsr.report.scores import load_scores, row_of, summarise
 
 
-def write_tables(plan: Plan) -> None:
-    """Write `tables/<test set>.{csv,md,tex}`."""
-    scores = load_scores(plan)
-    for testset in plan.preset.test_on:
+def write_table(plan: Plan, name: str) -> None:
+    """Write `tables/<table>.<test set>.{csv,md,tex}` for each test set. Raises UserError for an unknown table."""
+    if name not in plan.tables:
+        raise UserError(f"unknown table `{name}` of preset `{plan.name}`{suggestion(name, plan.tables)}")
+    table = plan.tables[name]
+    scores = load_scores(plan, table.entries)
+    for testset in plan.table_sets(name):
         summary = summarise(scores[scores.testset == testset])
-        write_text(plan.paths.table(testset, "csv"), summary.to_csv(index=False))
-        write_text(plan.paths.table(testset, "md"), markdown(plan, testset, summary))
-        write_text(plan.paths.table(testset, "tex"), latex(plan, testset, summary))
+        write_text(plan.paths.table(name, testset, "csv"), summary.to_csv(index=False))
+        write_text(plan.paths.table(name, testset, "md"), markdown(plan, table, testset, summary))
+        write_text(plan.paths.table(name, testset, "tex"), latex(plan, name, testset, summary))
 
 
 def shown_protocols(summary: pd.DataFrame) -> list[str]:
@@ -53,7 +58,8 @@ def grid(plan: Plan, summary: pd.DataFrame, plus_minus: str = "±") -> pd.DataFr
     """Entries by protocols, formatted, with what each entry reads and its number of seeds."""
     protocols = shown_protocols(summary)
     rows = []
-    for entry in plan.entries.values():
+    for name in dict.fromkeys(summary.entry):
+        entry = plan.entries[name]
         row = {"Entry": entry.title, "Reads": entry.reads.upper(), "Seeds": str(len(entry.seeds))}
         for protocol in protocols:
             found = row_of(summary, entry.name, protocol)
@@ -97,11 +103,11 @@ def plain_words(plan: Plan, summary: pd.DataFrame) -> list[str]:
     return lines
 
 
-def heading(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
+def heading(table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
     """What the table shows, in words."""
     images = int(summary.images.max())
     return (
-        f"{testset}: {images} photos. "
+        f"{table.title}; {testset}: {images} photos. "
         f"Mean over images [95% bootstrap interval over images] ± standard deviation over seeds. "
         f"Rows that read HR were shown the answer."
     )
@@ -109,7 +115,7 @@ def heading(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
 
 def compact(plan: Plan, testset: str) -> str:
     """A table for the terminal: means over images and seeds, without intervals."""
-    path = plan.paths.table(testset, "csv")
+    path = plan.paths.table("main", testset, "csv")
     if not path.is_file():
         raise UserError(f"{path}: missing; run snakemake to the end first")
     summary = pd.read_csv(path)
@@ -117,21 +123,21 @@ def compact(plan: Plan, testset: str) -> str:
     return f"{testset}, means\n\n{means.to_markdown(index=False, disable_numparse=True)}"
 
 
-def markdown(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
-    table = grid(plan, summary).to_markdown(index=False)
-    return f"{heading(plan, testset, summary)}\n\n{table}\n\n" + "".join(
+def markdown(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
+    rows = grid(plan, summary).to_markdown(index=False)
+    return f"{heading(table, testset, summary)}\n\n{rows}\n\n" + "".join(
         f"- {line}\n" for line in [*plain_words(plan, summary), *notes(summary)]
     )
 
 
-def latex(plan: Plan, testset: str, summary: pd.DataFrame) -> str:
+def latex(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> str:
     r"""A booktabs table; needs `\usepackage{booktabs}`."""
     table = grid(plan, summary, plus_minus="+-").map(_escaped).rename(columns=_escaped)
     table = table.map(lambda text: text.replace("+-", r"$\pm$"))
     table.columns = [name.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$") for name in table.columns]
-    caption = _escaped(heading(plan, testset, summary)).replace("±", r"$\pm$")
+    caption = _escaped(heading(plan.tables[name], testset, summary)).replace("±", r"$\pm$")
     body = table.to_latex(
-        index=False, caption=caption, label=f"tab:{testset}", column_format="l" + "r" * (table.shape[1] - 1)
+        index=False, caption=caption, label=f"tab:{name}-{testset}", column_format="l" + "r" * (table.shape[1] - 1)
     )
     return body + "".join(f"% {line}\n" for line in notes(summary))
 

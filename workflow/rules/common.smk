@@ -41,14 +41,18 @@ wildcard_constraints:
     testset="|".join(TESTSETS),
     entry="|".join(PLAN.entries),
     run="|".join(PLAN.runs) or "none",
+    table="|".join(PLAN.tables),
     figure="|".join(FIGURES),
     seed=r"\d+",
 
 
 def train_inputs(wildcards):
-    """Weights that a run needs."""
-    needs = PLAN.runs[wildcards.run].needs.values()
-    return [PATHS.weights(need.name, wildcards.seed) for need in needs]
+    """Data and weights that a run needs; none for weights that the authors released."""
+    run = PLAN.runs[wildcards.run]
+    if run.released:
+        return []
+    needs = [PATHS.weights(need.name, wildcards.seed) for need in run.needs.values()]
+    return [PATHS.manifest(run.dataset), *needs]
 
 
 def upscale_inputs(wildcards):
@@ -58,25 +62,39 @@ def upscale_inputs(wildcards):
     return [PATHS.weights(needed.name, wildcards.seed) for needed in lineage]
 
 
-def every(path):
-    """A path of `PATHS` for all entries, their seeds and all test sets."""
+def every(path, entries=None):
+    """A path of `PATHS` for all entries (or those named), their seeds and their test sets."""
     return [
         path(name, seed, testset)
-        for name, entry in PLAN.entries.items()
-        for seed in entry.seeds
-        for testset in TESTSETS
+        for name in (PLAN.entries if entries is None else entries)
+        for seed in PLAN.entries[name].seeds
+        for testset in PLAN.test_sets(name)
     ]
 
 
 def run_files(path):
-    """A path of `PATHS` for all runs and seeds."""
-    return [path(run, seed) for run in PLAN.runs for seed in PLAN.preset.seeds]
+    """A path of `PATHS` for all runs and their seeds."""
+    return [path(run, seed) for run, seed in PLAN.made()]
+
+
+def table_files(table):
+    """All files of a table."""
+    sets = PLAN.table_sets(table)
+    return [
+        PATHS.table(table, testset, kind) for testset in sets for kind in TABLE_KINDS
+    ]
+
+
+def figure_inputs(wildcards):
+    """What a figure is drawn from; the figure of the codebook table, from that table's entries alone."""
+    table = PLAN.preset.tables.get("codebook")
+    entries = table.entries if table and wildcards.figure == "codebook" else None
+    scored = every(PATHS.scores, entries) + every(PATHS.images_record, entries)
+    return scored if wildcards.figure == "codebook" else scored + run_files(PATHS.curve)
 
 
 def all_results():
     """What the default target asks for."""
-    tables = [
-        PATHS.table(testset, kind) for testset in TESTSETS for kind in TABLE_KINDS
-    ]
+    tables = [path for table in PLAN.tables for path in table_files(table)]
     figures = [PATHS.figure(name) for name in FIGURES]
     return [*tables, *figures, PATHS.claims, PATHS.report]

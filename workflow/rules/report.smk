@@ -1,34 +1,44 @@
-rule tables:
+for table in PLAN.tables:
+
+    rule:
+        name:
+            "main_table" if table == "main" else f"table_{table}"
+        input:
+            scores=every(PATHS.scores, PLAN.tables[table].entries),
+            images=every(PATHS.images_record, PLAN.tables[table].entries),
+        output:
+            [
+                report(
+                    PATHS.table(table, testset, kind),
+                    category="Tables",
+                    caption="../report/table.rst",
+                    labels={"table": table, "test set": testset, "format": kind},
+                )
+                for testset in PLAN.table_sets(table)
+                for kind in TABLE_KINDS
+            ],
+        log:
+            PATHS.logs / "table" / f"{table}.log",
+        params:
+            plan=PLAN_FILE,
+            table=table,
+            key=PLAN.report_key("tables.py"),
+        message:
+            "Table {params.table}"
+        shell:
+            "tvqsr table {params.plan} {params.table} 2>&1 | tee -i {log:q}"
+
+
+# The paper's ablations: every table beside the main one, and Figure 1c.
+rule ablations:
     input:
-        scores=every(PATHS.scores),
-        images=every(PATHS.images_record),
-    output:
-        [
-            report(
-                PATHS.table(testset, kind),
-                category="Tables",
-                caption="../report/table.rst",
-                labels={"test set": testset, "format": kind},
-            )
-            for testset in TESTSETS
-            for kind in TABLE_KINDS
-        ],
-    log:
-        PATHS.logs / "tables.log",
-    params:
-        plan=PLAN_FILE,
-        key=PLAN.report_key("tables.py"),
-    message:
-        "Tables"
-    shell:
-        "tvqsr tables {params.plan} 2>&1 | tee -i {log:q}"
+        [table_files(table) for table in PLAN.tables if table != "main"],
+        PATHS.figure("codebook"),
 
 
 rule figure:
     input:
-        scores=every(PATHS.scores),
-        images=every(PATHS.images_record),
-        curves=run_files(PATHS.curve),
+        figure_inputs,
     output:
         report(
             PATHS.figure("{figure}"),
@@ -71,7 +81,11 @@ rule claims:
 
 rule page:
     input:
-        tables=[PATHS.table(testset, "csv") for testset in TESTSETS],
+        tables=[
+            PATHS.table(table, testset, "csv")
+            for table in PLAN.tables
+            for testset in PLAN.table_sets(table)
+        ],
         figures=[PATHS.figure(name) for name in FIGURES],
         runs=run_files(PATHS.run_record),
         claims=PATHS.claims,

@@ -1,8 +1,7 @@
 # One rule for every stage of every method: what is trained is the run's name, `METHOD.STAGE-DIGEST`.
 rule train:
     input:
-        data=lambda wildcards: PATHS.manifest(PLAN.runs[wildcards.run].dataset),
-        needs=train_inputs,
+        train_inputs,
     output:
         weights=PATHS.weights("{run}", "{seed}"),
         record=PATHS.run_record("{run}", "{seed}"),

@@ -19,7 +19,7 @@ def figure(plan: Plan) -> Figure:
     drawing, axes = new_figure(6.4, 3.8)
     axis = axes[0][0]
     drawn = False
-    for entry in plan.entries.values():
+    for entry in plan.entries_on(testset):
         codes = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))["codes"]
         if not codes:
             continue

@@ -26,7 +26,7 @@ def figure(plan: Plan) -> Figure:
         axes[0][0].text(0.5, 0.5, "n/a: this preset does not score psnr_y", ha="center", va="center")
         return drawing
     threads = set()
-    for entry in plan.entries.values():
+    for entry in plan.entries_on(testset):
         if entry.reads == "hr":
             continue
         record = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))

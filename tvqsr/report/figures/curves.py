@@ -17,7 +17,7 @@ STYLES = ("-", "--", ":", "-.")
 
 def figure(plan: Plan) -> Figure:
     """One panel per run, one colour per loss term (a running mean of the logged values), one line style per seed."""
-    runs = list(plan.runs.values())
+    runs = [run for run in plan.runs.values() if not run.released]
     if not runs:
         drawing, axes = new_figure(6, 1.2)
         axes[0][0].text(0.5, 0.5, "n/a: no entry of this preset is trained", ha="center", va="center")

@@ -26,7 +26,7 @@ def figure(plan: Plan) -> Figure:
         axis.text(0.5, 0.5, "n/a: this preset scores neither PSNR-Y nor a second protocol", ha="center", va="center")
         return drawing
     vertical = measured[0]
-    for entry in plan.entries.values():
+    for entry in plan.entries_on(testset):
         if entry.name == "hr_copy":
             continue
         x, y = (row_of(summary, entry.name, protocol) for protocol in ("psnr_y", vertical))

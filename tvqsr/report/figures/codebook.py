@@ -1,0 +1,68 @@
+"""Reconstruction against the size of the codebook: the paper's Figure 1c."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tvqsr.plan import EntryPlan, Plan
+from tvqsr.report.scores import load_scores, row_of, summarise
+from tvqsr.report.style import COLOURS, MARKERS, new_figure
+
+TABLE = "codebook"
+"""The preset's table whose entries are drawn."""
+MEASURES = ("fid", "lpips_alex", "psnr_y")
+
+
+def figure(plan: Plan) -> Figure:
+    """One panel per measure that could be taken, one line per method, on the first test set."""
+    named = [plan.entries[name] for name in plan.preset.tables[TABLE].entries] if TABLE in plan.preset.tables else []
+    entries = [entry for entry in named if size_of(entry)]
+    if not entries:
+        drawing, axes = new_figure(6, 1.2)
+        axes[0][0].text(
+            0.5, 0.5, f"n/a: this preset has no table `{TABLE}` of entries with a codebook", ha="center", va="center"
+        )
+        axes[0][0].set_axis_off()
+        return drawing
+    testset = plan.preset.test_on[0]
+    scores = load_scores(plan, [entry.name for entry in entries])
+    summary = summarise(scores[scores.testset == testset])
+    with_values = set(summary.dropna(subset=["mean"]).protocol)
+    shown = [measure for measure in MEASURES if measure in with_values]
+    drawing, axes = new_figure(max(4.2 * len(shown), 5), 3.4, columns=max(1, len(shown)))
+    for axis, measure in zip(axes[0], shown, strict=False):
+        by_method = groupby(sorted(entries, key=_place), key=lambda entry: entry.method.spec.title)
+        for (title, group), colour, marker in zip(by_method, COLOURS, MARKERS, strict=False):
+            _line(axis, summary, measure, list(group), {"color": colour, "marker": marker, "label": title})
+        about = summary[summary.protocol == measure].iloc[0]
+        axis.set(xlabel="codes", xscale="log", title=testset)
+        axis.set_ylabel(f"{about.title} {'→' if about.higher_is_better else '(lower is better)'}")
+        sizes = sorted({size_of(entry) for entry in entries})
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.minorticks_off()
+        axis.legend(fontsize=8)
+    return drawing
+
+
+def size_of(entry: EntryPlan) -> int:
+    """Number of codes of the tokenizer behind an entry; 0 without one."""
+    runs = entry.run.lineage() if entry.run else []
+    return next((int(run.settings["codebook_size"]) for run in runs if "codebook_size" in run.settings), 0)
+
+
+def _place(entry: EntryPlan) -> tuple[str, int]:
+    return entry.method.spec.title, size_of(entry)
+
+
+def _line(axis: Axes, summary: pd.DataFrame, measure: str, entries: list[EntryPlan], style: dict[str, Any]) -> None:
+    rows = [row_of(summary, entry.name, measure) for entry in entries]
+    means = [row["mean"] for row in rows]
+    bars = None
+    if all(pd.notna(row.low) for row in rows):
+        bars = [[row["mean"] - row.low for row in rows], [row.high - row["mean"] for row in rows]]
+    axis.errorbar([size_of(entry) for entry in entries], means, yerr=bars, linewidth=1, elinewidth=0.7, **style)
