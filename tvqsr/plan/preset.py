@@ -88,7 +88,10 @@ class Runtime(Strict):
 
 
 class Preset(Strict):
-    """Entries, datasets, seeds, budgets and widths of one run of the suite."""
+    """Entries, datasets, seeds, budgets and widths of one run of the suite.
+
+    In YAML, `extends: NAME` takes all from another preset, by name or path, but for what is given here.
+    """
 
     description: str
     claims: Literal["values", "orderings"]
@@ -139,7 +142,7 @@ def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     """Name and content of a preset, top-level keys replaced by `changes`. Raises UserError for anything wrong in it."""
     path = preset_path(name)
     _check_name(path)
-    preset = _with_own_photos(parse(Preset, {**read_yaml(path), **changes}, str(path)))
+    preset = _with_own_photos(parse(Preset, {**_content(path), **changes}, str(path)))
     _check_datasets(preset, str(path))
     for protocol in {*preset.protocols, *(p for spec in preset.datasets.values() for p in spec.protocols or ())}:
         if protocol not in WEIGHTS:
@@ -154,6 +157,28 @@ def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     if min(preset.seeds) < 0:
         raise UserError(f"{path}: seeds: numbers >= 0 expected, found {list(preset.seeds)}")
     return path.stem, preset
+
+
+def _content(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """YAML of a preset, laid over that of the preset that it `extends`. Raises UserError for a circle."""
+    content = read_yaml(path)
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    if path.resolve() in above:
+        raise UserError(f"{path}: presets extend each other in a circle")
+    if not isinstance(base, str):
+        raise UserError(f"{path}: extends: expected the name or path of a preset, found {base!r}")
+    return _merged(_content(preset_path(base), (*above, path.resolve())), content)
+
+
+def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """`change` laid over `base`, mapping by mapping; anything but a mapping is replaced."""
+    merged = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
 
 
 def _with_own_photos(preset: Preset) -> Preset:

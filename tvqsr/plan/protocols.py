@@ -27,6 +27,8 @@ def hub_folder() -> Path:
 
 
 ALEXNET = WeightFile("checkpoints/alexnet-owt-7be5be79.pth", "torchvision's AlexNet")
+VGG = WeightFile("checkpoints/vgg16-397923af.pth", "torchvision's VGG16")
+SQUEEZENET = WeightFile("checkpoints/squeezenet1_1-b8a52dc0.pth", "torchvision's SqueezeNet 1.1")
 INCEPTION = WeightFile("pyiqa/pt_inception-2015-12-05-6726825d.pth", "pyiqa's copy of the FID Inception network")
 
 WEIGHTS: dict[str, WeightFile | None] = {
@@ -39,6 +41,15 @@ WEIGHTS: dict[str, WeightFile | None] = {
     "fid": INCEPTION,
 }
 """Every protocol, with the weights that it needs."""
+
+
+LPIPS_NETWORKS = {"lpips_vgg": VGG, "lpips_alex": ALEXNET, "lpips_squeeze": SQUEEZENET}
+"""Networks of LPIPS as a training loss, the published one first."""
+
+
+def present_lpips() -> str:
+    """The first LPIPS network whose weights are here; the published one, to be fetched, if none is."""
+    return next((name for name, file in LPIPS_NETWORKS.items() if file.present()), "lpips_vgg")
 
 
 def unavailable(protocol: str, downloads: bool) -> str | None:

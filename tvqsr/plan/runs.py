@@ -10,8 +10,12 @@ from tvqsr.plan.catalogue import dataset_identity
 from tvqsr.plan.digest import digest
 from tvqsr.plan.method import Method, StageSpec, Value, load_method
 from tvqsr.plan.preset import EntrySpec, Preset, StageChange
+from tvqsr.plan.protocols import present_lpips
 from tvqsr.plan.schema import parse, suggestion
 from tvqsr.plan.training import Training
+
+LPIPS_PRESENT = "lpips_present"
+"""As the value of a setting: LPIPS with whichever network's weights are here."""
 
 
 @dataclass(frozen=True)
@@ -155,5 +159,7 @@ def _settings(spec: StageSpec, changes: list[tuple[str, StageChange]]) -> dict[s
         for name, value in change.settings.items():
             if name not in spec.settings:
                 raise UserError(f"{where}.settings: unknown key `{name}`{suggestion(name, spec.settings)}")
-            values[name] = spec.settings[name].check(value, f"{where}.settings.{name}")
+            # Resolved while planning, so that the run's digest tells which network it was trained with.
+            known = present_lpips() if value == LPIPS_PRESENT else value
+            values[name] = spec.settings[name].check(known, f"{where}.settings.{name}")
     return values

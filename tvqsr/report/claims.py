@@ -170,6 +170,9 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
         return _not_run(f"{claim.dataset} is not a test set of preset {plan.name}", published)
     if entry not in plan.entries:
         return _not_run(f"entry {entry} is not in preset {plan.name}", published)
+    run = plan.entries[entry].run
+    if plan.preset.train_photos and run and not run.released:
+        return _not_run(f"trained on photos of {plan.preset.train_photos}, not on the paper's", published)
     here = scores[(scores.testset == claim.dataset) & (scores.entry == entry) & (scores.protocol == claim.protocol)]
     summary = summarise(here)
     if summary.empty or pd.isna(summary["mean"].iloc[0]):

@@ -25,20 +25,24 @@ WRAPPERS = ("params_ema", "params", "state_dict")
 """Under what a checkpoint may hold its weights; the running average first, since that is what was published."""
 
 
-def import_released(plan: Plan, run_name: str, seed: int) -> None:
-    """Turn a stage's checkpoint into a run's `weights.safetensors`, fetching it from the Hub if it is not here.
+def import_released(plan: Plan, run_name: str, seed: int, given: Path | None = None) -> None:
+    """Turn a stage's checkpoint into a run's `weights.safetensors`.
 
-    Raises UserError if it cannot be fetched, has changed since it was first seen, or does not fit the networks.
+    It is the file `given` by hand, or one below `downloads/`, fetched from the Hub if it is not there. Raises UserError
+    if it cannot be fetched, is another than the one first seen, or does not fit the networks.
     """
     run = plan.run(run_name)
     spec = run.spec.released
     assert spec is not None
-    path = plan.paths.download(spec.file)
-    if not path.is_file():
-        _fetch(spec, path)
-    origin = _checked(path, spec)
-    folder = plan.paths.run(run_name, seed)
+    place = plan.paths.download(spec.file)
+    if given is None and not place.is_file():
+        _fetch(spec, place)
+    path = given or place
+    origin = _checked(path, place, spec)
     weights = load_plugin(run.method).released(_hollow(run), read_checkpoint(path))
+    # Only what fits is kept and remembered: a failed download must not stand in the way of the right file.
+    _keep(path, place, origin)
+    folder = plan.paths.run(run_name, seed)
     write_text(folder / "curve.csv", "step\n")
     write_json(folder / "run.json", _record(run, seed, origin, weights))
     save_weights(folder / "weights.safetensors", weights, run.name)
@@ -60,12 +64,7 @@ def import_by_hand(plan: Plan, method: str, file: Path, stage: str | None) -> No
         raise UserError(f"{file}: of which stage of `{method}` it is must be told with --stage; known: {known}")
     if not file.is_file():
         raise UserError(f"{file}: no such file")
-    place = plan.paths.download(files[wanted[0].stage])
-    if not (place.exists() and place.samefile(file)):
-        _refuse_another(place, file)
-        with written_beside(place) as beside:
-            shutil.copyfile(file, beside)
-    import_released(plan, wanted[0].name, plan.seeds_of(wanted[0].name)[0])
+    import_released(plan, wanted[0].name, plan.seeds_of(wanted[0].name)[0], file)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -99,12 +98,12 @@ def _fetch(spec: ReleasedSpec, path: Path) -> None:
         ) from None
 
 
-def _checked(path: Path, spec: ReleasedSpec) -> dict[str, Any]:
-    """Where a checkpoint is from and its hash: recorded when it is first seen, compared ever after."""
-    record, found = _record_of(path), sha256(path)
+def _checked(path: Path, place: Path, spec: ReleasedSpec) -> dict[str, Any]:
+    """Where a checkpoint is from and its hash, which must be the one recorded when it was first seen, if it was."""
+    record, found = _record_of(place), sha256(path)
     if not record.is_file():
         origin = {"hub": spec.hub, "revision": spec.revision, "file": spec.file, "sha256": found}
-        write_json(record, origin | {"bytes": path.stat().st_size, "trust": "recorded when first seen"})
+        return origin | {"bytes": path.stat().st_size, "trust": "recorded when first seen"}
     stored: dict[str, Any] = read_json(record)
     if stored["sha256"] != found:
         raise UserError(
@@ -114,11 +113,11 @@ def _checked(path: Path, spec: ReleasedSpec) -> dict[str, Any]:
     return stored
 
 
-def _refuse_another(place: Path, file: Path) -> None:
-    """A file given by hand may not silently stand for another one that was seen before."""
-    record = _record_of(place)
-    if record.is_file() and read_json(record)["sha256"] != sha256(file):
-        raise UserError(f"{file}: differs from the {place.name} seen before; if the new one is right, delete {record}")
+def _keep(path: Path, place: Path, origin: dict[str, Any]) -> None:
+    if not (place.exists() and place.samefile(path)):
+        with written_beside(place) as beside:
+            shutil.copyfile(path, beside)
+    write_json(_record_of(place), origin)
 
 
 def _record_of(path: Path) -> Path:
