@@ -1,0 +1,47 @@
+"""Gaussian and Poisson noise of one image (Real-ESRGAN, arXiv 2107.10833, section 3.1, and its released code)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tvqsr.data.degrade.parameters import Noise
+
+
+def add_noise(image: Tensor, noise: Noise, generator: torch.Generator) -> Tensor:
+    """Add the drawn noise to (1, 3, H, W) in [0, 1], clamped. The generator is on the image's device."""
+    if noise.kind == "gaussian":
+        return add_gaussian(image, noise.strength, noise.grey, generator)
+    return add_poisson(image, noise.strength, noise.grey, generator)
+
+
+def add_gaussian(image: Tensor, sigma: float, grey: bool, generator: torch.Generator) -> Tensor:
+    """Gaussian noise of `sigma` 8-bit levels; `grey` gives the three channels the same field."""
+    field = torch.randn_like(image[:, :1] if grey else image, generator=generator)
+    return (image + field * (sigma / 255)).clamp(0, 1)
+
+
+def add_poisson(image: Tensor, scale: float, grey: bool, generator: torch.Generator) -> Tensor:
+    """Shot noise of the image rounded to 8 bits (`grey`: of its luma, the same in all channels), times `scale`.
+
+    A full pixel counts as many photons as the image has levels, up to the next power of two: scikit-image's rule,
+    which Real-ESRGAN follows.
+    """
+    levels = (_luma(image) if grey else image).mul(255).round().clamp(0, 255)
+    photons = _photons(levels)
+    expected = levels / 255
+    field = torch.poisson(expected * photons, generator=generator) / photons - expected
+    return (image + field * scale).clamp(0, 1)
+
+
+def _luma(image: Tensor) -> Tensor:
+    """ITU-R BT.601 luma: (1, 3, H, W) -> (1, 1, H, W)."""
+    red, green, blue = image.split(1, dim=1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def _photons(levels: Tensor) -> Tensor:
+    """Number of different levels (integers in 0..255), up to the next power of two; counted without a host sync."""
+    present = torch.zeros(256, device=levels.device).index_fill_(0, levels.flatten().long(), 1.0)
+    # A power of two must not be taken for more because its logarithm came out an ulp high.
+    return torch.exp2((present.sum().log2() - 1e-3).ceil())
