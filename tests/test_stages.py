@@ -8,48 +8,18 @@ import pytest
 import torch
 from torch import nn
 
+from tests.untrained import batch, gradients, run_of, untrained
 from tvqsr.contract import Stage, Trained
-from tvqsr.data.crops import Batch
-from tvqsr.plan import Plan, Run
+from tvqsr.plan import Plan
 from tvqsr.plugins import load_plugin
-
-
-def batch() -> Batch:
-    torch.manual_seed(1)
-    return Batch(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 16, 16))
-
-
-def trained_by_nothing(run: Run) -> Trained:
-    """A run's networks as they are before the first step."""
-    torch.manual_seed(0)
-    needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
-    stage = load_plugin(run.method).stage(run.stage, run.settings, needs)
-    weights = {
-        f"{name}.{key}": value for name, net in stage.networks.items() for key, value in net.state_dict().items()
-    }
-    return Trained(run.stage, run.settings, weights, needs)
 
 
 @pytest.fixture
 def stage_of(tiny_plan: Plan) -> Callable[[str, str], Stage]:
     def build(method: str, stage: str) -> Stage:
-        run = next(r for r in tiny_plan.runs.values() if (r.method.name, r.stage) == (method, stage))
-        needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
-        return load_plugin(run.method).stage(run.stage, run.settings, needs)
+        return untrained(run_of(tiny_plan, method, stage))[0]
 
     return build
-
-
-def gradients(stage: Stage, *terms: str) -> set[str]:
-    """Top-level parts of the generator's networks that get a gradient from these terms alone."""
-    stage.zero_grad()
-    losses = stage.losses(stage.generator, batch(), 0)
-    torch.stack([losses[term] for term in terms]).sum().backward()
-    return {
-        ".".join(name.split(".")[:2])
-        for name, parameter in stage.networks.named_parameters()
-        if parameter.grad is not None and bool(parameter.grad.any())
-    }
 
 
 TOKENIZER = {"texture_encoder", "structure_encoder", "structure_path", "fusion", "image_path"}
@@ -116,8 +86,8 @@ def test_each_player_moves_its_own(stage_of: Callable[[str, str], Stage], method
 
 
 def test_rap_starts_from_the_predictor_and_a_new_discriminator(tiny_plan: Plan) -> None:
-    run = next(r for r in tiny_plan.runs.values() if r.stage == "rap")
-    needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
+    run = run_of(tiny_plan, "tvqrap", "rap")
+    needs = {name: untrained(need)[1] for name, need in run.needs.items()}
     torch.manual_seed(123)
     stage = load_plugin(run.method).stage("rap", run.settings, needs)
     for key, value in stage.networks["predictor"].state_dict().items():
@@ -129,7 +99,7 @@ def test_rap_starts_from_the_predictor_and_a_new_discriminator(tiny_plan: Plan) 
 
 def test_the_gan_term_starts_when_it_is_told(preset: Callable[..., object]) -> None:
     plan = Plan.load(str(preset(lambda p: p["methods"]["vq"]["tokenizer"]["settings"].update(gan_start=5))))
-    run = next(r for r in plan.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
+    run = run_of(plan, "vq", "tokenizer")
     stage = load_plugin(run.method).stage("tokenizer", run.settings, {})
     assert "gan" not in stage.losses("generator", batch(), 4)
     assert stage.losses("discriminator", batch(), 4) == {}
@@ -153,8 +123,8 @@ def test_weights_of_another_configuration_are_refused_by_key(tiny_plan: Plan, pr
     from tvqsr.errors import UserError
 
     wide = Plan.load(str(preset(lambda p: p["methods"]["vq"]["tokenizer"]["settings"].update(width=8, heads=2))))
-    run = next(r for r in wide.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
-    narrow = next(r for r in tiny_plan.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
-    weights = trained_by_nothing(narrow).weights
+    run = run_of(wide, "vq", "tokenizer")
+    narrow = run_of(tiny_plan, "vq", "tokenizer")
+    weights = untrained(narrow)[1].weights
     with pytest.raises(UserError, match=r"`tokenizer\.encoder\.0\.weight` is \(4, 3, 3, 3\) instead of \(8, 3, 3, 3\)"):
         load_plugin(run.method).upscaler(Trained("tokenizer", run.settings, weights, {}))
