@@ -8,11 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from tvqsr.contract import Stage, Trained, Upscaler
+from tvqsr.nn.image_loss import ImageLossSettings
 from tvqsr.nn.vq_inference import PredictedCodes, Reconstruction
 from tvqsr.nn.vq_settings import VqSettings
 
-from .predictor import Predictor, PredictorSettings
-from .stages import PredictorStage, TokenizerStage
+from .predictor import Predictor, PredictorSettings, Skips
+from .stages import PredictorStage, SkipStage, TokenizerStage
 from .tokenizer import Tokenizer
 
 
@@ -20,7 +21,9 @@ def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) 
     if name == "tokenizer":
         return TokenizerStage(VqSettings(**settings))
     tokenizer = _tokenizer(needs["tokenizer"])
-    return PredictorStage(PredictorSettings(**settings), tokenizer)
+    if name == "predictor":
+        return PredictorStage(PredictorSettings(**settings), tokenizer)
+    return SkipStage(ImageLossSettings(**settings), _predictor(needs["predictor"]), tokenizer)
 
 
 def upscaler(trained: Trained | None) -> Upscaler:
@@ -28,7 +31,12 @@ def upscaler(trained: Trained | None) -> Upscaler:
     if trained.stage == "tokenizer":
         tokenizer = _tokenizer(trained)
         return Reconstruction(tokenizer, tokenizer.settings.hr_multiple)
-    return SuperResolution(_tokenizer(trained.needs["tokenizer"]), _predictor(trained))
+    tokenizer, predictor = _tokenizer(trained.needs["tokenizer"]), _predictor(trained)
+    if trained.stage == "predictor":
+        return SuperResolution(tokenizer, predictor)
+    skips = Skips(tokenizer.settings.width)
+    trained.load("skips", skips)
+    return SkipSuperResolution(tokenizer, predictor, skips)
 
 
 def _tokenizer(trained: Trained) -> Tokenizer:
@@ -59,3 +67,17 @@ class SuperResolution(PredictedCodes):
     def codes(self, image: Tensor) -> Tensor:
         indices: Tensor = self.predictor(2 * image - 1).argmax(dim=1)
         return indices
+
+
+class SkipSuperResolution(SuperResolution):
+    """LR -> SR by the likeliest indices and by features that go round the codebook."""
+
+    def __init__(self, tokenizer: Tokenizer, predictor: Predictor, skips: Skips) -> None:
+        super().__init__(tokenizer, predictor)
+        self.skips = skips
+
+    def forward(self, image: Tensor) -> Tensor:
+        at_lr, texture = self.predictor.lr_encoder.levels(2 * image - 1)
+        codes = self.quantizer.lookup(self.predictor.head(texture).argmax(dim=1))
+        at_quarter, at_eighth = self.skips(at_lr, texture)
+        return (self.image_path(codes + at_eighth, at_quarter) + 1) / 2

@@ -1,4 +1,4 @@
-"""The predictor of vanilla VQ."""
+"""The predictor of vanilla VQ, and what carries its features round the codebook in the control `skip`."""
 
 from __future__ import annotations
 
@@ -40,3 +40,21 @@ class Predictor(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.head(self.lr_encoder(lr))
+
+
+class Skips(nn.Module):
+    """Connections from the LR encoder into the decoder: 1x1 convolutions that start at zero, so images start unchanged.
+
+    One for each resolution that both have.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.at_quarter = nn.Conv2d(2 * width, 4 * width, 1)
+        self.at_eighth = nn.Conv2d(4 * width, 4 * width, 1)
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, at_lr: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of `LrEncoder.levels` -> what to add in the decoder, (B, 4 width, H/4, W/4) and (.., H/8, W/8)."""
+        return self.at_quarter(at_lr), self.at_eighth(texture)

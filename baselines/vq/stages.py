@@ -1,4 +1,4 @@
-"""The trainings of vanilla VQ: tokenizer, and predictor by cross-entropy."""
+"""The trainings of vanilla VQ: tokenizer, predictor by cross-entropy, and the control with skip connections."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from torch.nn import functional as F
 
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch
-from tvqsr.nn.image_loss import ImageLoss, players
+from tvqsr.nn.image_loss import ImageLoss, ImageLossSettings, players
+from tvqsr.nn.quantize import straight_through_lookup
 from tvqsr.nn.vq_settings import VqSettings
 
-from .predictor import Predictor, PredictorSettings
+from .predictor import Predictor, PredictorSettings, Skips
 from .tokenizer import Tokenizer
 
 
@@ -48,3 +49,32 @@ class PredictorStage(Stage):
         indices = self.tokenizer.indices(2 * batch.hr - 1)
         logits = self.networks["predictor"](2 * batch.lr - 1)
         return {"index": self.settings.index_weight * F.cross_entropy(logits, indices)}
+
+
+class SkipStage(Stage):
+    """The image losses of TVQ&RAP's stage 3, with skip connections from the LR encoder into the decoder.
+
+    Decoder and codebook stay frozen, predictor and connections move, the discriminator starts from scratch.
+    """
+
+    def __init__(self, settings: ImageLossSettings, predictor: Predictor, tokenizer: Tokenizer) -> None:
+        loss = ImageLoss(settings)
+        skips = Skips(tokenizer.settings.width)
+        super().__init__(
+            {"predictor": predictor, "skips": skips, "discriminator": loss.new_discriminator()},
+            players(settings, "predictor", "skips"),
+        )
+        self.loss, self.tokenizer = loss, tokenizer.requires_grad_(False)
+
+    def losses(self, player: str, batch: Batch, step: int) -> Terms:
+        real = 2 * batch.hr - 1
+        discriminator = self.networks["discriminator"]
+        if player == "discriminator":
+            return self.loss.discriminator(real, discriminator, step)
+        predictor = self.networks["predictor"]
+        assert isinstance(predictor, Predictor)
+        at_lr, texture = predictor.lr_encoder.levels(2 * batch.lr - 1)
+        codes = straight_through_lookup(predictor.head(texture), self.tokenizer.quantizer.embedding.weight)
+        at_quarter, at_eighth = self.networks["skips"](at_lr, texture)
+        fake = self.tokenizer.image_path(codes + at_eighth, at_quarter)
+        return self.loss.generator(fake, real, discriminator, predictor.head.linear.weight, step)

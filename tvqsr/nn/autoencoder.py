@@ -127,6 +127,7 @@ class ImagePath(nn.Sequential):
     """Decoder input (B, 4 width, H/8, W/8) -> image in nominal [-1, 1], unclamped (B, 3, H, W).
 
     The input is the code, plus S where there is one.
+    `at_quarter` (B, 4 width, H/4, W/4), where given, is added to the features before the residual blocks of that level.
     """
 
     def __init__(self, shape: Shape, swin_depth: int) -> None:
@@ -137,6 +138,14 @@ class ImagePath(nn.Sequential):
             *(shape.res(2 * w, 2 * w, n + 1), Up(2 * w)),
             *(shape.res(2 * w, w, n + 1), shape.out(w, 3)),
         )
+
+    def forward(self, x: Tensor, at_quarter: Tensor | None = None) -> Tensor:
+        first, up, *rest = self
+        x = up(first(x))
+        x = x if at_quarter is None else x + at_quarter
+        for layer in rest:
+            x = layer(x)
+        return x
 
     @property
     def last_weight(self) -> Tensor:

@@ -22,6 +22,14 @@ class LrEncoder(nn.Sequential):
             shape.res(4 * w, 4 * w, n),
         )
 
+    def levels(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at LR's own resolution (B, 2 width, h, w), and T."""
+        first, widen, *rest = self
+        at_lr = texture = widen(first(lr))
+        for layer in rest:
+            texture = layer(texture)
+        return at_lr, texture
+
 
 class LrStructureEncoder(nn.Sequential):
     """T (B, 4 width, H/8, W/8) -> predicted F^L (B, structure_channels, H/32, W/32).
