@@ -79,9 +79,13 @@ def test_its_budget_and_losses_are_those_of_rap() -> None:
 def test_it_is_trained_and_makes_images_with_codes(skip_plan: Plan, tvqsr: Command) -> None:
     root, run = skip_plan.paths.root, skip_plan.entry("vq_skip").run
     assert run is not None
-    steps = [("record", "--preset", "mine.yaml"), *(("prepare", root, f"photos_{part}") for part in ("train", "test"))]
+    steps: list[tuple[object, ...]] = [
+        ("record", "--preset", "mine.yaml"),
+        *(("prepare", root, f"photos_{part}") for part in ("train", "test")),
+    ]
     steps += [("train", root, needed.name) for needed in run.lineage()]
-    for words in (*steps, ("upscale-entry", root, "vq_skip", "photos_test")):
+    steps += [("upscale-entry", root, entry, "photos_test") for entry in ("vq_skip", "vq_rec")]
+    for words in steps:
         result = tvqsr(*words)
         assert result.returncode == 0, result.stderr
     folder = skip_plan.paths.images("vq_skip", 0, "photos_test")
@@ -90,3 +94,7 @@ def test_it_is_trained_and_makes_images_with_codes(skip_plan: Plan, tvqsr: Comma
     assert read_image(folder / "chelsea.png").shape == read_image(hr).shape
     assert record["codes"]["size"] == 16
     assert 0 <= record["codes"]["accuracy"] <= 1
+    # A measure of tokenizers: of the reconstruction that the same training left, not of super-resolution.
+    assert record["codes"]["redundancy"] is None
+    reconstructed = read_json(skip_plan.paths.images("vq_rec", 0, "photos_test") / "run.json")
+    assert reconstructed["codes"]["redundancy"] < 1
