@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tests.untrained import batch, gradients, run_of, untrained
+from tests.untrained import batch, gradients, run_of, untrained, weights_of
 from tvqsr.contract import Stage, Trained
 from tvqsr.plan import Plan
 from tvqsr.plugins import load_plugin
@@ -83,6 +83,75 @@ def test_each_player_moves_its_own(stage_of: Callable[[str, str], Stage], method
     torch.stack(list(stage.losses("discriminator", batch(), 0).values())).sum().backward()
     touched = {id(p) for p in stage.networks.parameters() if p.grad is not None}
     assert touched == discriminator
+
+
+@pytest.mark.parametrize(
+    ("method", "stage_name", "player", "moving"),
+    [
+        ("tvqrap", "tokenizer", "generator", {"tokenizer", "x_down_encoder", "x_down_decoder"}),
+        ("tvqrap", "tokenizer", "discriminator", {"discriminator"}),
+        ("tvqrap", "predictor", "generator", {"predictor"}),
+        ("tvqrap", "rap", "generator", {"predictor"}),
+        ("tvqrap", "rap", "discriminator", {"discriminator"}),
+        ("vq", "tokenizer", "generator", {"tokenizer"}),
+        ("vq", "predictor", "generator", {"predictor"}),
+    ],
+)
+def test_a_step_moves_every_weight_of_the_player_and_no_other(
+    stage_of: Callable[[str, str], Stage], method: str, stage_name: str, player: str, moving: set[str]
+) -> None:
+    stage = stage_of(method, stage_name)
+    stage.losses("generator", batch(), 0)
+    before = weights_of(stage.networks)
+    optimiser = torch.optim.Adam(stage.moved_by(player).parameters(), lr=0.01)
+    stage.zero_grad()
+    torch.stack(list(stage.losses(player, batch(), 0).values())).sum().backward()
+    optimiser.step()
+    parameters = dict(stage.networks.named_parameters())
+    moved = {name for name, value in parameters.items() if not torch.equal(value, before[name])}
+    left = {name for name in parameters if name.split(".")[0] in moving} - moved
+    assert {name.split(".")[0] for name in moved} == moving
+    # While all logits lie inside the hinge, those of real and fake pull the last bias equally hard either way.
+    assert left <= {"discriminator.8.bias"}
+
+
+def last_convolution(module: nn.Module) -> Tensor:
+    return next(part for part in reversed(list(module.modules())) if isinstance(part, nn.Conv2d)).weight
+
+
+@pytest.mark.parametrize(("method", "stage_name"), [("tvqrap", "tokenizer"), ("vq", "tokenizer"), ("tvqrap", "rap")])
+def test_the_gan_term_pulls_three_quarters_as_hard_where_its_weight_is_measured(
+    stage_of: Callable[[str, str], Stage], method: str, stage_name: str
+) -> None:
+    """In stage 1 at the decoder's last convolution, in stage 3 at the index head (facts read off the released code)."""
+    stage = stage_of(method, stage_name)
+    parameters = dict(stage.networks.named_parameters())
+    measured: Tensor
+    if stage_name == "rap":
+        measured, other = parameters["predictor.head.linear.weight"], parameters["predictor.lr_encoder.0.weight"]
+    else:
+        measured, other = last_convolution(stage.networks["tokenizer"]), parameters["tokenizer.image_path.1.1.weight"]
+    # A new discriminator's pull is so weak that the 1e-4 in the weight's denominator would show.
+    last_convolution(stage.networks["discriminator"]).data.mul_(100)
+    terms = stage.losses("generator", batch(), 0)
+
+    def pull(term: str, at: Tensor) -> float:
+        return torch.autograd.grad(terms[term], at, retain_graph=True)[0].norm().item()
+
+    assert pull("gan", measured) == pytest.approx(0.75 * pull("pixel", measured), rel=0.01)
+    assert pull("gan", other) != pytest.approx(0.75 * pull("pixel", other), rel=0.01)
+
+
+def test_the_discriminators_loss_is_three_eighths_of_both_hinges(stage_of: Callable[[str, str], Stage]) -> None:
+    stage = stage_of("tvqrap", "tokenizer")
+    stage.losses("generator", batch(), 0)
+    loss = stage.losses("discriminator", batch(), 0)
+    real = 2 * batch().hr - 1
+    with torch.no_grad():
+        of_real, of_fake = (stage.networks["discriminator"](x) for x in (real, stage.networks["tokenizer"](real)))
+    expected = 0.375 * ((1 - of_real).clamp(min=0).mean() + (1 + of_fake).clamp(min=0).mean())
+    assert loss["hinge"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert set(loss) == {"hinge"}
 
 
 def test_rap_starts_from_the_predictor_and_a_new_discriminator(tiny_plan: Plan) -> None:
