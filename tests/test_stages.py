@@ -6,50 +6,20 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from tests.untrained import batch, gradients, run_of, untrained, weights_of
 from tvqsr.contract import Stage, Trained
-from tvqsr.data.crops import Batch
-from tvqsr.plan import Plan, Run
+from tvqsr.plan import Plan
 from tvqsr.plugins import load_plugin
-
-
-def batch() -> Batch:
-    torch.manual_seed(1)
-    return Batch(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 16, 16))
-
-
-def trained_by_nothing(run: Run) -> Trained:
-    """A run's networks as they are before the first step."""
-    torch.manual_seed(0)
-    needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
-    stage = load_plugin(run.method).stage(run.stage, run.settings, needs)
-    weights = {
-        f"{name}.{key}": value for name, net in stage.networks.items() for key, value in net.state_dict().items()
-    }
-    return Trained(run.stage, run.settings, weights, needs)
 
 
 @pytest.fixture
 def stage_of(tiny_plan: Plan) -> Callable[[str, str], Stage]:
     def build(method: str, stage: str) -> Stage:
-        run = next(r for r in tiny_plan.runs.values() if (r.method.name, r.stage) == (method, stage))
-        needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
-        return load_plugin(run.method).stage(run.stage, run.settings, needs)
+        return untrained(run_of(tiny_plan, method, stage))[0]
 
     return build
-
-
-def gradients(stage: Stage, *terms: str) -> set[str]:
-    """Top-level parts of the generator's networks that get a gradient from these terms alone."""
-    stage.zero_grad()
-    losses = stage.losses(stage.generator, batch(), 0)
-    torch.stack([losses[term] for term in terms]).sum().backward()
-    return {
-        ".".join(name.split(".")[:2])
-        for name, parameter in stage.networks.named_parameters()
-        if parameter.grad is not None and bool(parameter.grad.any())
-    }
 
 
 TOKENIZER = {"texture_encoder", "structure_encoder", "structure_path", "fusion", "image_path"}
@@ -115,9 +85,78 @@ def test_each_player_moves_its_own(stage_of: Callable[[str, str], Stage], method
     assert touched == discriminator
 
 
+@pytest.mark.parametrize(
+    ("method", "stage_name", "player", "moving"),
+    [
+        ("tvqrap", "tokenizer", "generator", {"tokenizer", "x_down_encoder", "x_down_decoder"}),
+        ("tvqrap", "tokenizer", "discriminator", {"discriminator"}),
+        ("tvqrap", "predictor", "generator", {"predictor"}),
+        ("tvqrap", "rap", "generator", {"predictor"}),
+        ("tvqrap", "rap", "discriminator", {"discriminator"}),
+        ("vq", "tokenizer", "generator", {"tokenizer"}),
+        ("vq", "predictor", "generator", {"predictor"}),
+    ],
+)
+def test_a_step_moves_every_weight_of_the_player_and_no_other(
+    stage_of: Callable[[str, str], Stage], method: str, stage_name: str, player: str, moving: set[str]
+) -> None:
+    stage = stage_of(method, stage_name)
+    stage.losses("generator", batch(), 0)
+    before = weights_of(stage.networks)
+    optimiser = torch.optim.Adam(stage.moved_by(player).parameters(), lr=0.01)
+    stage.zero_grad()
+    torch.stack(list(stage.losses(player, batch(), 0).values())).sum().backward()
+    optimiser.step()
+    parameters = dict(stage.networks.named_parameters())
+    moved = {name for name, value in parameters.items() if not torch.equal(value, before[name])}
+    left = {name for name in parameters if name.split(".")[0] in moving} - moved
+    assert {name.split(".")[0] for name in moved} == moving
+    # While all logits lie inside the hinge, those of real and fake pull the last bias equally hard either way.
+    assert left <= {"discriminator.8.bias"}
+
+
+def last_convolution(module: nn.Module) -> Tensor:
+    return next(part for part in reversed(list(module.modules())) if isinstance(part, nn.Conv2d)).weight
+
+
+@pytest.mark.parametrize(("method", "stage_name"), [("tvqrap", "tokenizer"), ("vq", "tokenizer"), ("tvqrap", "rap")])
+def test_the_gan_term_pulls_three_quarters_as_hard_where_its_weight_is_measured(
+    stage_of: Callable[[str, str], Stage], method: str, stage_name: str
+) -> None:
+    """In stage 1 at the decoder's last convolution, in stage 3 at the index head (facts read off the released code)."""
+    stage = stage_of(method, stage_name)
+    parameters = dict(stage.networks.named_parameters())
+    measured: Tensor
+    if stage_name == "rap":
+        measured, other = parameters["predictor.head.linear.weight"], parameters["predictor.lr_encoder.0.weight"]
+    else:
+        measured, other = last_convolution(stage.networks["tokenizer"]), parameters["tokenizer.image_path.1.1.weight"]
+    # A new discriminator's pull is so weak that the 1e-4 in the weight's denominator would show.
+    last_convolution(stage.networks["discriminator"]).data.mul_(100)
+    terms = stage.losses("generator", batch(), 0)
+
+    def pull(term: str, at: Tensor) -> float:
+        return torch.autograd.grad(terms[term], at, retain_graph=True)[0].norm().item()
+
+    assert pull("gan", measured) == pytest.approx(0.75 * pull("pixel", measured), rel=0.01)
+    assert pull("gan", other) != pytest.approx(0.75 * pull("pixel", other), rel=0.01)
+
+
+def test_the_discriminators_loss_is_three_eighths_of_both_hinges(stage_of: Callable[[str, str], Stage]) -> None:
+    stage = stage_of("tvqrap", "tokenizer")
+    stage.losses("generator", batch(), 0)
+    loss = stage.losses("discriminator", batch(), 0)
+    real = 2 * batch().hr - 1
+    with torch.no_grad():
+        of_real, of_fake = (stage.networks["discriminator"](x) for x in (real, stage.networks["tokenizer"](real)))
+    expected = 0.375 * ((1 - of_real).clamp(min=0).mean() + (1 + of_fake).clamp(min=0).mean())
+    assert loss["hinge"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert set(loss) == {"hinge"}
+
+
 def test_rap_starts_from_the_predictor_and_a_new_discriminator(tiny_plan: Plan) -> None:
-    run = next(r for r in tiny_plan.runs.values() if r.stage == "rap")
-    needs = {name: trained_by_nothing(need) for name, need in run.needs.items()}
+    run = run_of(tiny_plan, "tvqrap", "rap")
+    needs = {name: untrained(need)[1] for name, need in run.needs.items()}
     torch.manual_seed(123)
     stage = load_plugin(run.method).stage("rap", run.settings, needs)
     for key, value in stage.networks["predictor"].state_dict().items():
@@ -129,7 +168,7 @@ def test_rap_starts_from_the_predictor_and_a_new_discriminator(tiny_plan: Plan) 
 
 def test_the_gan_term_starts_when_it_is_told(preset: Callable[..., object]) -> None:
     plan = Plan.load(str(preset(lambda p: p["methods"]["vq"]["tokenizer"]["settings"].update(gan_start=5))))
-    run = next(r for r in plan.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
+    run = run_of(plan, "vq", "tokenizer")
     stage = load_plugin(run.method).stage("tokenizer", run.settings, {})
     assert "gan" not in stage.losses("generator", batch(), 4)
     assert stage.losses("discriminator", batch(), 4) == {}
@@ -153,8 +192,8 @@ def test_weights_of_another_configuration_are_refused_by_key(tiny_plan: Plan, pr
     from tvqsr.errors import UserError
 
     wide = Plan.load(str(preset(lambda p: p["methods"]["vq"]["tokenizer"]["settings"].update(width=8, heads=2))))
-    run = next(r for r in wide.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
-    narrow = next(r for r in tiny_plan.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
-    weights = trained_by_nothing(narrow).weights
+    run = run_of(wide, "vq", "tokenizer")
+    narrow = run_of(tiny_plan, "vq", "tokenizer")
+    weights = untrained(narrow)[1].weights
     with pytest.raises(UserError, match=r"`tokenizer\.encoder\.0\.weight` is \(4, 3, 3, 3\) instead of \(8, 3, 3, 3\)"):
         load_plugin(run.method).upscaler(Trained("tokenizer", run.settings, weights, {}))

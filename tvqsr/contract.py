@@ -72,6 +72,14 @@ class Upscaler(nn.Module):
         """
         raise UserError(f"{type(self).__name__} sets codebook_size but has no codes(); write it in plugin.py")
 
+    def code_vectors(self, indices: Tensor) -> Tensor | None:
+        """What the decoder is given for indices: (B, h, w) int64 -> (B, D, h, w).
+
+        For the redundancy of a tokenizer's codes (`tvqsr/upscale/redundancy.py`), on the device of the indices.
+        None where that is not to be measured.
+        """
+        return None
+
     def codes_of_hr(self, hr: Tensor) -> Tensor | None:
         """Indices that the tokenizer gives HR, for index accuracy; None where there is nothing to compare with."""
         return None

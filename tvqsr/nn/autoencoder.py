@@ -28,8 +28,15 @@ class Shape:
     window: int
     structure_channels: int = 64
     """Channels of F^L; the paper's 64 can hold the 48 samples of X_down (4 x 4 x 3) that a position stands for."""
+    structure_scale: int = 32
+    """F^L lies at H / this: 32, or 16 or 8 in the paper's ablation of the structure's resolution."""
     structure_padding: PaddingKind = "zeros"
-    """Of the convolutions at 1/32 and on the way there and back."""
+    """Of the convolutions between F^H and F^L, and on the way back."""
+
+    @property
+    def structure_halvings(self) -> int:
+        """How often F^H, and X_down, are halved to reach F^L: 2, 1 or 0 times."""
+        return {32: 2, 16: 1, 8: 0}[self.structure_scale]
 
     def res(self, in_channels: int, out_channels: int, count: int = 1) -> nn.Sequential:
         """`count` residual blocks, the first of which changes the channels."""
@@ -67,28 +74,37 @@ class TextureEncoder(nn.Sequential):
 
 
 class StructureEncoder(nn.Sequential):
-    """F^H (B, 4 width, H/8, W/8) -> structure features F^L (B, structure_channels, H/32, W/32)."""
+    """F^H (B, 4 width, H/8, W/8) -> structure features F^L (B, structure_channels, H/32, W/32).
+
+    At a finer `structure_scale` (H/16, H/8) the levels below it are left out.
+    """
 
     def __init__(self, shape: Shape, swin_depth: int) -> None:
-        w, n, s = shape.width, shape.depth, shape.structure_channels
-        super().__init__(
-            *(Down(4 * w), shape.res(8 * w, 4 * w), shape.swin(4 * w, swin_depth), shape.res(4 * w, 4 * w)),
-            *(Down(4 * w), shape.res(8 * w, 4 * w, n), shape.res(4 * w, 2 * w, n), shape.res(2 * w, s, n + 1)),
-            shape.out(s, s),
-        )
+        w, n, s, halvings = shape.width, shape.depth, shape.structure_channels, shape.structure_halvings
+        layers: list[nn.Module] = []
+        if halvings >= 1:
+            layers += [Down(4 * w), shape.res(8 * w, 4 * w), shape.swin(4 * w, swin_depth), shape.res(4 * w, 4 * w)]
+        if halvings == 2:
+            layers += [Down(4 * w)]
+        layers += [shape.res(8 * w if halvings == 2 else 4 * w, 4 * w, n), shape.res(4 * w, 2 * w, n)]
+        super().__init__(*layers, shape.res(2 * w, s, n + 1), shape.out(s, s))
         pad_with(self, shape.structure_padding)
 
 
 class StructurePath(nn.Sequential):
-    """F^L (B, structure_channels, H/32, W/32) -> structure map S (B, 4 width, H/8, W/8)."""
+    """F^L (B, structure_channels, H/32, W/32) -> structure map S (B, 4 width, H/8, W/8).
+
+    From a finer `structure_scale` (H/16, H/8) it starts at that level.
+    """
 
     def __init__(self, shape: Shape, swin_depth: int) -> None:
-        w, n, s = shape.width, shape.depth, shape.structure_channels
-        super().__init__(
-            *(nn.Conv2d(s, s, 3, padding=1), shape.res(s, s, 2 * n + 1)),
-            *(Up(s), shape.mixed(s, 2 * w, swin_depth)),
-            *(Up(2 * w), shape.res(2 * w, 4 * w, n)),
-        )
+        w, n, s, halvings = shape.width, shape.depth, shape.structure_channels, shape.structure_halvings
+        layers: list[nn.Module] = [nn.Conv2d(s, s, 3, padding=1), shape.res(s, s, 2 * n + 1)]
+        if halvings == 2:
+            layers += [Up(s)]
+        if halvings >= 1:
+            layers += [shape.mixed(s, 2 * w, swin_depth), Up(2 * w)]
+        super().__init__(*layers, shape.res(2 * w if halvings >= 1 else s, 4 * w, n))
         pad_with(self, shape.structure_padding)
 
 
@@ -111,6 +127,7 @@ class ImagePath(nn.Sequential):
     """Decoder input (B, 4 width, H/8, W/8) -> image in nominal [-1, 1], unclamped (B, 3, H, W).
 
     The input is the code, plus S where there is one.
+    `at_quarter` (B, 4 width, H/4, W/4), where given, is added to the features before the residual blocks of that level.
     """
 
     def __init__(self, shape: Shape, swin_depth: int) -> None:
@@ -121,6 +138,14 @@ class ImagePath(nn.Sequential):
             *(shape.res(2 * w, 2 * w, n + 1), Up(2 * w)),
             *(shape.res(2 * w, w, n + 1), shape.out(w, 3)),
         )
+
+    def forward(self, x: Tensor, at_quarter: Tensor | None = None) -> Tensor:
+        first, up, *rest = self
+        x = up(first(x))
+        x = x if at_quarter is None else x + at_quarter
+        for layer in rest:
+            x = layer(x)
+        return x
 
     @property
     def last_weight(self) -> Tensor:

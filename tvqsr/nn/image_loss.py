@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from tvqsr.nn.adversarial import adaptive_weight, discriminator_hinge, generator_hinge
 from tvqsr.nn.discriminator import PatchDiscriminator
-from tvqsr.nn.perceptual import perceptual_loss
+from tvqsr.nn.perceptual import PerceptualInput, perceptual_loss
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class ImageLossSettings:
 
     pixel_weight: float
     perceptual: str
+    perceptual_input: PerceptualInput
     perceptual_weight: float
     gan_weight: float
     gan_start: int
@@ -38,7 +39,7 @@ class ImageLoss(nn.Module):
     def __init__(self, settings: ImageLossSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.perceptual = perceptual_loss(settings.perceptual)
+        self.perceptual = perceptual_loss(settings.perceptual, settings.perceptual_input)
         self._fake: Tensor | None = None
 
     def new_discriminator(self) -> PatchDiscriminator:
@@ -70,7 +71,7 @@ class ImageLoss(nn.Module):
         return {"hinge": self.settings.gan_weight * discriminator_hinge(discriminator(real), discriminator(self._fake))}
 
 
-def players(settings: ImageLossSettings, generator: str) -> dict[str, tuple[str, ...]]:
-    """Generator first; the discriminator plays only where the GAN term has weight."""
-    moving: dict[str, tuple[str, ...]] = {"generator": (generator,)}
+def players(settings: ImageLossSettings, *generator: str) -> dict[str, tuple[str, ...]]:
+    """Generator, which moves the networks named, first; the discriminator plays only where the GAN term has weight."""
+    moving: dict[str, tuple[str, ...]] = {"generator": generator}
     return moving | {"discriminator": ("discriminator",)} if settings.gan_weight > 0 else moving

@@ -1,6 +1,6 @@
 """Parts of the index predictor (TVQ&RAP, section 3.3 and released code).
 
-LR image -> features at H/8 and H/32 -> logits over the codebook.
+LR image -> features at H/8 and F^L -> logits over the codebook.
 """
 
 from __future__ import annotations
@@ -22,17 +22,30 @@ class LrEncoder(nn.Sequential):
             shape.res(4 * w, 4 * w, n),
         )
 
+    def levels(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at LR's own resolution (B, 2 width, h, w), and T."""
+        first, widen, *rest = self
+        at_lr = texture = widen(first(lr))
+        for layer in rest:
+            texture = layer(texture)
+        return at_lr, texture
+
 
 class LrStructureEncoder(nn.Sequential):
-    """T (B, 4 width, H/8, W/8) -> predicted structure features (B, width, H/32, W/32); width is the tokenizer's."""
+    """T (B, 4 width, H/8, W/8) -> predicted F^L (B, structure_channels, H/32, W/32).
+
+    At a finer `structure_scale` (H/16, H/8) the levels below it are left out.
+    """
 
     def __init__(self, shape: Shape) -> None:
-        w, n, s = shape.width, shape.depth, shape.structure_channels
-        super().__init__(
-            *(Down(4 * w), shape.res(8 * w, 4 * w), shape.res(4 * w, 2 * w)),
-            *(Down(2 * w), shape.res(4 * w, 4 * w), shape.res(4 * w, 2 * w)),
-            *(shape.res(2 * w, 2 * w), shape.res(2 * w, s, n + 1)),
-        )
+        w, n, s, halvings = shape.width, shape.depth, shape.structure_channels, shape.structure_halvings
+        layers: list[nn.Module] = []
+        if halvings >= 1:
+            layers += [Down(4 * w), shape.res(8 * w, 4 * w), shape.res(4 * w, 2 * w)]
+        if halvings == 2:
+            layers += [Down(2 * w), shape.res(4 * w, 4 * w), shape.res(4 * w, 2 * w)]
+        layers += [shape.res(2 * w if halvings >= 1 else 4 * w, 2 * w), shape.res(2 * w, s, n + 1)]
+        super().__init__(*layers)
         pad_with(self, shape.structure_padding)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from tvqsr.errors import UserError
+
+PerceptualInput = Literal["imagenet", "plain"]
 
 # ImageNet statistics in [0, 1], and LPIPS's own scaling layer, which `lpips` applies again inside.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -14,12 +18,13 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class PerceptualLoss(nn.Module):
     """Mean LPIPS v0.1 of two images in nominal [-1, 1], (B, 3, H, W) -> scalar.
 
-    By `lpips` with the network `vgg`, `alex` or `squeeze`. With `imagenet_input`, images are mapped to [0, 1] and then
-    normalised by ImageNet's statistics before `lpips` scales them once more: a quirk that TVQ&RAP's released code
-    inherits from CodeFormer. Raises UserError where the network's weights cannot be had.
+    By `lpips` with the network `vgg`, `alex` or `squeeze`. With the input `imagenet`, images are mapped to [0, 1] and
+    then normalised by ImageNet's statistics before `lpips` scales them once more: a quirk that TVQ&RAP's released code
+    inherits from CodeFormer. `plain` gives `lpips` what it expects. Raises UserError where the network's weights cannot
+    be had.
     """
 
-    def __init__(self, network: str, imagenet_input: bool) -> None:
+    def __init__(self, network: str, given: PerceptualInput) -> None:
         super().__init__()
         import lpips
 
@@ -32,7 +37,7 @@ class PerceptualLoss(nn.Module):
                 f"put torchvision's file into {folder}"
             ) from None
         self.lpips.requires_grad_(False)
-        self.imagenet_input = imagenet_input
+        self.given = given
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 
@@ -45,11 +50,11 @@ class PerceptualLoss(nn.Module):
         return distance.mean()
 
     def _prepared(self, image: Tensor) -> Tensor:
-        if not self.imagenet_input:
+        if self.given == "plain":
             return image
         return ((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("std")
 
 
-def perceptual_loss(kind: str) -> PerceptualLoss | None:
-    """`none`, or `lpips_vgg`, `lpips_alex`, `lpips_squeeze`, with the released code's input quirk."""
-    return None if kind == "none" else PerceptualLoss(kind.removeprefix("lpips_"), imagenet_input=True)
+def perceptual_loss(kind: str, given: PerceptualInput) -> PerceptualLoss | None:
+    """`none`, or `lpips_vgg`, `lpips_alex`, `lpips_squeeze`."""
+    return None if kind == "none" else PerceptualLoss(kind.removeprefix("lpips_"), given)

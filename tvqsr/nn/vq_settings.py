@@ -32,6 +32,11 @@ class VqSettings(ImageLossSettings):
     def shape(self) -> Shape:
         return Shape(self.width, self.depth, self.norm, self.heads, self.window)
 
+    @property
+    def hr_multiple(self) -> int:
+        """HR sides are padded to multiples of this, in pixels: 32 windows, for the controls as for TVQ&RAP."""
+        return 32 * self.window
+
     def new_quantizer(self) -> VectorQuantizer:
         """The codebook: `codebook_size` codes of 4 x width."""
         return VectorQuantizer(self.codebook_size, 4 * self.width, self.vq_loss, self.quantize_from)

@@ -21,6 +21,13 @@ MEASURES: dict[str, tuple[str, bool, int, str]] = {
     ),
     "codes_used": ("Codes used", True, 3, "share of the codebook decoded at least once on the test set"),
     "code_perplexity": ("Perplexity", True, 1, "exp of the entropy of the codes decoded on the test set"),
+    "code_redundancy": (
+        "Code redundancy",
+        False,
+        3,
+        "share of the variance of a tokenizer's code vectors that a ridge regression from HR shrunk to one RGB value "
+        "per code, with its 3 x 3 neighbourhood, explains, cross-validated over the images of the test set",
+    ),
 }
 """What the image records say of codebooks, as protocols of the whole set.
 
@@ -63,7 +70,17 @@ def _code_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     absent = "nothing is predicted" if codes else "no codebook"
     rows = [_row("index_accuracy", name, image["index_accuracy"], absent) for name, image in record["images"].items()]
     used, perplexity = (codes["used"] / codes["size"], codes["perplexity"]) if codes else (None, None)
-    return [*rows, _row("codes_used", "(set)", used, absent), _row("code_perplexity", "(set)", perplexity, absent)]
+    rows += [_row("codes_used", "(set)", used, absent), _row("code_perplexity", "(set)", perplexity, absent)]
+    redundancy = codes["redundancy"] if codes else None
+    return [*rows, _row("code_redundancy", "(set)", redundancy, _why_no_redundancy(record))]
+
+
+def _why_no_redundancy(record: dict[str, Any]) -> str:
+    if not record["codes"]:
+        return "no codebook"
+    if record["reads"] != "hr":
+        return "measured on tokenizers, which are given HR"
+    return "fewer than two images, or code vectors that do not vary or are not given"
 
 
 def _row(measure: str, image: str, value: float | None, absent: str) -> dict[str, Any]:

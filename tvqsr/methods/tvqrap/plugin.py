@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from tvqsr.contract import Stage, Trained, Upscaler
-from tvqsr.nn.image_loss import ImageLossSettings
+from tvqsr.nn.vq_inference import PredictedCodes, Reconstruction
 
-from .predictor import Predictor, PredictorSettings
+from .predictor import Prediction, Predictor, PredictorSettings
 from .released import released
-from .stages import PredictorStage, RapStage, TokenizerStage
+from .stages import PredictorStage, RapSettings, RapStage, TokenizerStage
 from .tokenizer import Tokenizer, TokenizerSettings
 
 __all__ = ["released", "stage", "upscaler"]
@@ -24,14 +24,15 @@ def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) 
     tokenizer = _tokenizer(needs["tokenizer"])
     if name == "predictor":
         return PredictorStage(PredictorSettings(**settings), tokenizer)
-    return RapStage(ImageLossSettings(**settings), _predictor(needs["predictor"]), tokenizer)
+    return RapStage(RapSettings(**settings), _predictor(needs["predictor"]), tokenizer)
 
 
 def upscaler(trained: Trained | None) -> Upscaler:
     assert trained is not None
     if trained.stage == "tokenizer":
-        return Reconstruction(trained)
-    return SuperResolution(trained)
+        tokenizer = _tokenizer(trained)
+        return Reconstruction(tokenizer, tokenizer.settings.hr_multiple)
+    return SuperResolution(_tokenizer(trained.needs["tokenizer"]), _predictor(trained))
 
 
 def _tokenizer(trained: Trained) -> Tokenizer:
@@ -49,50 +50,21 @@ def _predictor(trained: Trained) -> Predictor:
     return predictor
 
 
-class Reconstruction(Upscaler):
-    """HR -> HR through the tokenizer: the ceiling of its predictor."""
+class SuperResolution(PredictedCodes):
+    """LR -> SR by the likeliest indices and the predicted structure map."""
 
-    def __init__(self, trained: Trained) -> None:
-        super().__init__()
-        self.tokenizer = _tokenizer(trained)
-        self.codebook_size = trained.settings["codebook_size"]
-        self.multiple = 32 * trained.settings["window"]
+    def __init__(self, tokenizer: Tokenizer, predictor: Predictor) -> None:
+        super().__init__(tokenizer, tokenizer.settings.hr_multiple, predictor.settings.window)
+        self.predictor, self.structure_path = predictor, tokenizer.structure_path
 
-    def forward(self, image: Tensor) -> Tensor:
-        return (self.tokenizer(2 * image - 1) + 1) / 2
-
-    def codes(self, image: Tensor) -> Tensor:
-        return self.tokenizer.encode(2 * image - 1).texture.indices
-
-
-class SuperResolution(Upscaler):
-    """LR -> SR by the likeliest indices.
-
-    LR is padded to whole windows: multiples of 64 for the paper's window of 8 (released code).
-    """
-
-    def __init__(self, trained: Trained) -> None:
-        super().__init__()
-        self.predictor = _predictor(trained)
-        tokenizer = _tokenizer(trained.needs["tokenizer"])
-        self.structure_path, self.image_path, self.quantizer = (
-            tokenizer.structure_path,
-            tokenizer.image_path,
-            tokenizer.quantizer,
-        )
-        # Only asked for HR's own indices: kept out of the module tree, since inference does not need it.
-        self._reference = [tokenizer]
-        self.codebook_size = trained.needs["tokenizer"].settings["codebook_size"]
-        self.multiple = 8 * trained.needs["tokenizer"].settings["window"]
+    def _predict(self, image: Tensor) -> Prediction:
+        prediction: Prediction = self.predictor(2 * image - 1, self.structure_path)
+        return prediction
 
     def forward(self, image: Tensor) -> Tensor:
-        predicted = self.predictor(2 * image - 1, self.structure_path)
+        predicted = self._predict(image)
         codes = self.quantizer.lookup(predicted.logits.argmax(dim=1))
         return (self.image_path(predicted.structure + codes) + 1) / 2
 
     def codes(self, image: Tensor) -> Tensor:
-        indices: Tensor = self.predictor(2 * image - 1, self.structure_path).logits.argmax(dim=1)
-        return indices
-
-    def codes_of_hr(self, hr: Tensor) -> Tensor:
-        return self._reference[0].encode(2 * hr - 1).texture.indices
+        return self._predict(image).logits.argmax(dim=1)

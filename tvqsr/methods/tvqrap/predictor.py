@@ -34,7 +34,10 @@ class PredictorSettings:
 
 
 class Prediction(NamedTuple):
-    """Predicted F^L (B, C, H/32, W/32), its structure map (B, 4 width, H/8, W/8), code logits (B, K, H/8, W/8)."""
+    """Predicted F^L (B, C, H/32, W/32), its structure map (B, 4 width, H/8, W/8), code logits (B, K, H/8, W/8).
+
+    32 stands for the tokenizer's `structure_scale`.
+    """
 
     f_low: Tensor
     structure: Tensor
@@ -42,7 +45,7 @@ class Prediction(NamedTuple):
 
 
 class Predictor(nn.Module):
-    """LR in [-1, 1] (B, 3, h, w), sides multiples of 8 -> `Prediction`.
+    """LR in [-1, 1] (B, 3, h, w), sides multiples of `structure_scale` / 4 -> `Prediction`.
 
     It goes by way of the tokenizer's frozen structure path.
     The widths are those of the tokenizer, whose F^L and S it predicts.
@@ -50,6 +53,7 @@ class Predictor(nn.Module):
 
     def __init__(self, settings: PredictorSettings, tokenizer: TokenizerSettings) -> None:
         super().__init__()
+        self.settings = settings
         shape = replace(
             tokenizer.shape,
             depth=settings.depth,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import nn
 from torch.nn import functional as F
 
@@ -11,8 +13,8 @@ from tvqsr.nn.image_loss import ImageLoss, ImageLossSettings, players
 from tvqsr.nn.initialise import start_residuals
 from tvqsr.nn.quantize import straight_through_lookup
 
-from .predictor import Predictor, PredictorSettings
-from .tokenizer import Tokenizer, TokenizerSettings
+from .predictor import Prediction, Predictor, PredictorSettings
+from .tokenizer import Encoded, Tokenizer, TokenizerSettings
 from .x_down import XDownDecoder, XDownEncoder, x_down
 
 
@@ -29,9 +31,7 @@ class TokenizerStage(Stage):
         }
         for name in ("x_down_encoder", "x_down_decoder"):
             start_residuals(networks[name], settings.residual_init)
-        moving = players(settings, "tokenizer")
-        moving["generator"] = ("tokenizer", "x_down_encoder", "x_down_decoder")
-        super().__init__(networks, moving)
+        super().__init__(networks, players(settings, "tokenizer", "x_down_encoder", "x_down_decoder"))
         self.settings, self.loss = settings, loss
 
     def losses(self, player: str, batch: Batch, step: int) -> Terms:
@@ -64,24 +64,29 @@ class PredictorStage(Stage):
     def losses(self, player: str, batch: Batch, step: int) -> Terms:
         target = self.tokenizer.encode(2 * batch.hr - 1)
         predicted = self.networks["predictor"](2 * batch.lr - 1, self.tokenizer.structure_path)
-        return {
-            "index": self.settings.index_weight * F.cross_entropy(predicted.logits, target.texture.indices),
-            "structure": self.settings.structure_weight * F.mse_loss(predicted.f_low, target.f_low),
-        }
+        return _code_terms(self.settings, predicted, target)
+
+
+@dataclass(frozen=True)
+class RapSettings(ImageLossSettings):
+    """Settings of the stage `rap`; the paper's values are in `method.yaml`."""
+
+    index_weight: float
+    structure_weight: float
 
 
 class RapStage(Stage):
-    """Image losses alone, through the straight-through lookup.
+    """Image losses through the straight-through lookup; alone, as published, or beside the losses of stage 2.
 
     Decoder and codebook stay frozen, the discriminator starts from scratch.
     """
 
-    def __init__(self, settings: ImageLossSettings, predictor: Predictor, tokenizer: Tokenizer) -> None:
+    def __init__(self, settings: RapSettings, predictor: Predictor, tokenizer: Tokenizer) -> None:
         loss = ImageLoss(settings)
         super().__init__(
             {"predictor": predictor, "discriminator": loss.new_discriminator()}, players(settings, "predictor")
         )
-        self.loss, self.tokenizer = loss, tokenizer.requires_grad_(False)
+        self.settings, self.loss, self.tokenizer = settings, loss, tokenizer.requires_grad_(False)
 
     def losses(self, player: str, batch: Batch, step: int) -> Terms:
         real = 2 * batch.hr - 1
@@ -92,4 +97,15 @@ class RapStage(Stage):
         predicted = predictor(2 * batch.lr - 1, self.tokenizer.structure_path)
         codes = straight_through_lookup(predicted.logits, self.tokenizer.quantizer.embedding.weight)
         fake = self.tokenizer.decode(predicted.structure, codes)
-        return self.loss.generator(fake, real, self.networks["discriminator"], predictor.head.linear.weight, step)
+        terms = self.loss.generator(fake, real, self.networks["discriminator"], predictor.head.linear.weight, step)
+        if self.settings.index_weight > 0 or self.settings.structure_weight > 0:
+            terms |= _code_terms(self.settings, predicted, self.tokenizer.encode(real))
+        return terms
+
+
+def _code_terms(settings: PredictorSettings | RapSettings, predicted: Prediction, target: Encoded) -> Terms:
+    """Cross-entropy of the indices and mean squared error of F^L, weighted."""
+    return {
+        "index": settings.index_weight * F.cross_entropy(predicted.logits, target.texture.indices),
+        "structure": settings.structure_weight * F.mse_loss(predicted.f_low, target.f_low),
+    }

@@ -6,14 +6,15 @@ TVQ&RAP, section 3.2; released code.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from tvqsr.nn.autoencoder import Fusion, ImagePath, Shape, StructureEncoder, StructurePath, TextureEncoder
 from tvqsr.nn.blocks import PaddingKind
 from tvqsr.nn.initialise import start_residuals
 from tvqsr.nn.quantize import Quantized
+from tvqsr.nn.vq_inference import VqTokenizer
 from tvqsr.nn.vq_settings import VqSettings
 
 
@@ -22,6 +23,8 @@ class TokenizerSettings(VqSettings):
     """Settings of the stage `tokenizer`; the paper's values are in `method.yaml`."""
 
     structure_channels: int
+    structure_scale: int
+    quantised: Literal["fused", "texture"]
     structure_padding: PaddingKind
     x_down_width: int
     x_down_weight: float
@@ -29,8 +32,20 @@ class TokenizerSettings(VqSettings):
 
     @property
     def shape(self) -> Shape:
-        channels, padding = self.structure_channels, self.structure_padding
-        return replace(super().shape, structure_channels=channels, structure_padding=padding)
+        return replace(
+            super().shape,
+            structure_channels=self.structure_channels,
+            structure_scale=self.structure_scale,
+            structure_padding=self.structure_padding,
+        )
+
+    @property
+    def hr_multiple(self) -> int:
+        """HR sides are padded to multiples of this, in pixels: whole windows even on a map as small as F^L.
+
+        As published: 256, or 64 for LR (released code).
+        """
+        return self.structure_scale * self.window
 
     @property
     def x_down_shape(self) -> Shape:
@@ -38,15 +53,18 @@ class TokenizerSettings(VqSettings):
 
 
 class Encoded(NamedTuple):
-    """F^L (B, C, H/32, W/32), the structure map S made of it (B, 4 width, H/8, W/8), and the quantised texture."""
+    """F^L (B, C, H/32, W/32), the structure map S made of it (B, 4 width, H/8, W/8), and the quantised texture.
+
+    32 stands for `structure_scale`.
+    """
 
     f_low: Tensor
     structure: Tensor
     texture: Quantized
 
 
-class Tokenizer(nn.Module):
-    """HR in [-1, 1] (B, 3, H, W) -> structure and texture -> HR. H and W are multiples of 32."""
+class Tokenizer(VqTokenizer):
+    """HR in [-1, 1] (B, 3, H, W) -> structure and texture -> HR. H and W are multiples of `structure_scale`."""
 
     def __init__(self, settings: TokenizerSettings) -> None:
         super().__init__()
@@ -55,7 +73,7 @@ class Tokenizer(nn.Module):
         self.texture_encoder = TextureEncoder(shape, settings.encoder_swin_depth)
         self.structure_encoder = StructureEncoder(shape, settings.swin_depth)
         self.structure_path = StructurePath(shape, settings.swin_depth)
-        self.fusion = Fusion(shape, with_structure=True)
+        self.fusion = Fusion(shape, with_structure=settings.quantised == "fused")
         self.quantizer = settings.new_quantizer()
         self.image_path = ImagePath(shape, settings.swin_depth)
         start_residuals(self, settings.residual_init)
@@ -65,7 +83,11 @@ class Tokenizer(nn.Module):
         f_high = self.texture_encoder(image)
         f_low = self.structure_encoder(f_high)
         structure = self.structure_path(f_low)
-        return Encoded(f_low, structure, self.quantizer(self.fusion(f_high, structure), step))
+        features = self.fusion(f_high, structure if self.settings.quantised == "fused" else None)
+        return Encoded(f_low, structure, self.quantizer(features, step))
+
+    def indices(self, image: Tensor) -> Tensor:
+        return self.encode(image).texture.indices
 
     def decode(self, structure: Tensor, codes: Tensor) -> Tensor:
         """Structure map S and codes, both (B, 4 width, H/8, W/8) -> image in nominal [-1, 1].

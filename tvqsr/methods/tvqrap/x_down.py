@@ -22,28 +22,23 @@ def x_down(hr: Tensor) -> Tensor:
 
 
 class XDownEncoder(nn.Sequential):
-    """X_down in [-1, 1] (B, 3, H/8, W/8) -> F_down (B, out_channels, H/32, W/32), the shape of F^L."""
+    """X_down in [-1, 1] (B, 3, H/8, W/8) -> F_down, the shape of F^L: (B, out_channels, H/32, W/32) as published."""
 
     def __init__(self, shape: Shape, out_channels: int) -> None:
-        w, n = shape.width, shape.depth
-        super().__init__(
-            *(nn.Conv2d(3, w, 3, padding=1), shape.res(w, w, n), Down(w, bias=True)),
-            *(shape.res(2 * w, 2 * w, n), Down(2 * w, bias=True)),
-            *(shape.res(4 * w, out_channels), shape.res(out_channels, out_channels)),
-        )
+        w = shape.width
+        layers: list[nn.Module] = [nn.Conv2d(3, w, 3, padding=1)]
+        for _ in range(shape.structure_halvings):
+            layers += [shape.res(w, w, shape.depth), Down(w, bias=True)]
+            w = 2 * w
+        super().__init__(*layers, shape.res(w, out_channels), shape.res(out_channels, out_channels))
 
 
 class XDownDecoder(nn.Sequential):
-    """F_down (B, in_channels, H/32, W/32) -> X_down in nominal [-1, 1] (B, 3, H/8, W/8)."""
+    """F_down, (B, in_channels, H/32, W/32) as published -> X_down in nominal [-1, 1] (B, 3, H/8, W/8)."""
 
     def __init__(self, shape: Shape, in_channels: int) -> None:
-        w, n = shape.width, shape.depth
-        super().__init__(
-            *(
-                nn.Conv2d(in_channels, in_channels, 3, padding=1),
-                shape.res(in_channels, in_channels, n),
-                Up(in_channels),
-            ),
-            *(shape.res(in_channels, in_channels, n), Up(in_channels)),
-            *(shape.res(in_channels, w), shape.res(w, w), shape.out(w, 3)),
-        )
+        c, w = in_channels, shape.width
+        layers: list[nn.Module] = [nn.Conv2d(c, c, 3, padding=1)]
+        for _ in range(shape.structure_halvings):
+            layers += [shape.res(c, c, shape.depth), Up(c)]
+        super().__init__(*layers, shape.res(c, w), shape.res(w, w), shape.out(w, 3))

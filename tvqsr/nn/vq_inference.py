@@ -1,0 +1,62 @@
+"""Tokenizers of the texture auto-encoder's family in inference: what TVQ&RAP and its controls do alike."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from math import lcm
+
+from torch import Tensor, nn
+
+from tvqsr.contract import Upscaler
+from tvqsr.nn.autoencoder import ImagePath
+from tvqsr.nn.quantize import VectorQuantizer
+
+
+class VqTokenizer(nn.Module):
+    """HR in [-1, 1] (B, 3, H, W) -> HR in nominal [-1, 1], by way of codes at 1/8."""
+
+    quantizer: VectorQuantizer
+    image_path: ImagePath
+
+    @abstractmethod
+    def indices(self, image: Tensor) -> Tensor:
+        """Code indices of an image in [-1, 1]: (B, 3, H, W) -> (B, H/8, W/8) int64."""
+
+
+class Reconstruction(Upscaler):
+    """HR -> HR through a tokenizer: the ceiling of its predictors."""
+
+    def __init__(self, tokenizer: VqTokenizer, hr_multiple: int) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.codebook_size = tokenizer.quantizer.embedding.num_embeddings
+        self.multiple = hr_multiple
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (self.tokenizer(2 * image - 1) + 1) / 2
+
+    def codes(self, image: Tensor) -> Tensor:
+        return self.tokenizer.indices(2 * image - 1)
+
+    def code_vectors(self, indices: Tensor) -> Tensor:
+        return self.tokenizer.quantizer.lookup(indices)
+
+
+class PredictedCodes(Upscaler):
+    """LR -> SR by predicted indices. Subclasses write `forward` and `codes`.
+
+    LR is padded to what the tokenizer wants of HR and to whole windows of the predictor, whose maps lie at H/8:
+    multiples of 64 for the paper's windows of 8 (released code).
+    """
+
+    def __init__(self, tokenizer: VqTokenizer, hr_multiple: int, predictor_window: int) -> None:
+        super().__init__()
+        self.quantizer, self.image_path = tokenizer.quantizer, tokenizer.image_path
+        # Only asked for HR's own indices: kept out of the module tree, since inference does not need it.
+        self._reference = [tokenizer]
+        self.codebook_size = tokenizer.quantizer.embedding.num_embeddings
+        self.multiple = lcm(hr_multiple, 8 * predictor_window) // 4
+
+    def codes_of_hr(self, hr: Tensor) -> Tensor:
+        # Outside the module tree, it has to be taken to the device by hand.
+        return self._reference[0].to(hr.device).indices(2 * hr - 1)
