@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tvqsr.data.images import read_image
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.stored import record
+from tvqsr.score import learned
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ROOT / "tests" / "presets" / "tiny.yaml"
@@ -109,6 +110,20 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "cat.png"
     Image.fromarray(pixels).save(path)
     return path
+
+
+@pytest.fixture
+def torch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty TORCH_HOME; pyiqa reads the variable only when it is imported."""
+    from pyiqa.utils import download_util
+
+    home = tmp_path / "torch_home"
+    (home / "hub" / "pyiqa").mkdir(parents=True)
+    monkeypatch.setenv("TORCH_HOME", str(home))
+    monkeypatch.setattr(download_util, "DEFAULT_CACHE_DIR", str(home / "hub" / "pyiqa"))
+    learned._pyiqa.cache_clear()
+    yield home
+    learned._pyiqa.cache_clear()
 
 
 def shared(*parts: str) -> Path:

@@ -112,7 +112,7 @@ def photos() -> list[Tensor]:
 def summary(upscaler: Upscaler, images: list[Tensor], reads_hr: bool = True) -> float | None:
     use = CodeUse(upscaler.codebook_size or 0, reads_hr)
     for image in images:
-        use.add(upscaler, image, image)
+        use.add(upscaler, image, image, 1)
     redundancy: float | None = use.summary()["redundancy"]
     return redundancy
 

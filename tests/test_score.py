@@ -37,8 +37,8 @@ def to_tensor(pixels: Pixels) -> torch.Tensor:
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].double() / 255
 
 
-def ssim_by_definition(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Wang et al. 2004, equation 13, one channel, by plain convolution."""
+def ssim_by_definition(x: NDArray[np.float64], y: NDArray[np.float64], least_structure: float = -1.0) -> float:
+    """Wang et al. 2004, equation 13, one channel, by plain convolution; structure terms cut off below."""
     axis = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
     window = np.outer(axis, axis) / axis.sum() ** 2
 
@@ -48,7 +48,8 @@ def ssim_by_definition(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     mx, my = mean(x), mean(y)
     vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    return float(((2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
+    structure = np.maximum((2 * vxy + c2) / (vx + vy + c2), least_structure)
+    return float(((2 * mx * my + c1) / (mx**2 + my**2 + c1) * structure).mean())
 
 
 def test_ssim_is_its_definition() -> None:
@@ -99,41 +100,14 @@ def test_lpips_is_the_official_value(monkeypatch: pytest.MonkeyPatch) -> None:
     with (folder / "official_values.csv").open() as file:
         rows = {row[0]: [float(value) for value in row[1:]] for row in csv.reader(file) if row[0] == "lpips"}
     pairs = real_pairs()[:5]
-    assert [protocol.of_pair(sr, hr) for sr, hr in pairs] == pytest.approx(rows["lpips"], abs=1e-3)
-
-
-def test_absent_weights_are_na_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    for name in ("lpips_alex", "fid"):
-        reason = unavailable(name, downloads=False)
-        assert reason is not None
-        assert "weights absent" in reason
-        assert "TORCH_HOME/hub/" in reason
-        assert unavailable(name, downloads=True) is None
+    assert [protocol.of_pair(sr, hr, "cpu") for sr, hr in pairs] == pytest.approx(rows["lpips"], abs=1e-3)
 
 
 def test_planned_and_computed_protocols_are_the_same() -> None:
     assert list(PROTOCOLS) == list(WEIGHTS)
     for name, protocol in PROTOCOLS.items():
-        assert (protocol.load is not None) == (WEIGHTS[name] is not None)
-        assert (protocol.of_pair is None) != (protocol.of_set is None)
-
-
-def test_weights_that_cannot_be_fetched_are_na_with_the_reason(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tvqsr: Command
-) -> None:
-    from dataclasses import replace
-
-    def refuse() -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setitem(PROTOCOLS, "lpips_alex", replace(PROTOCOLS["lpips_alex"], load=refuse))
-    words = ("--sr", folders[0], "--hr", folders[1], "--protocol", "lpips_alex", "--download")
-    result = tvqsr("score", *words)
-    assert result.returncode == 0, result.stderr
-    summary = json.loads(result.stdout)["protocols"]["lpips_alex"]
-    assert summary["mean"] is None
-    assert "cannot be fetched (no route to host)" in summary["reason"]
+        assert (protocol.load is not None) == bool(WEIGHTS[name])
+        assert [protocol.of_pair, protocol.of_image, protocol.of_set].count(None) == 2
 
 
 def test_bootstrap_interval_covers_as_often_as_it_says() -> None:

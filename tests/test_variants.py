@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import normalize  # type: ignore[import-untyped]
+from torchvision.transforms.functional import normalize
 
 from tests.conftest import shared
 from tests.untrained import ChangedPreset, batch, gradients, run_of, untrained, with_settings

@@ -122,9 +122,9 @@ def _add_user_steps(steps: Any) -> None:
     upscale.add_argument("--seed", type=int, default=0)
     score = _add(steps, "score", _score, "score any two folders of images, paired by name")
     score.add_argument("--sr", type=Path, required=True, help="folder of the images to be scored")
-    score.add_argument("--hr", type=Path, required=True, help="folder of the references")
+    score.add_argument("--hr", type=Path, help="folder of the references; not needed by niqe, musiq, ...")
     score.add_argument(
-        "--protocol", action="append", required=True, help="psnr_y, ssim_y, ...; may be given several times"
+        "--protocol", action="append", required=True, help="psnr_y, ssim_y, niqe, ...; may be given several times"
     )
     score.add_argument(
         "--crop",

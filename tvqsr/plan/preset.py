@@ -144,14 +144,14 @@ def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     _check_name(path)
     preset = _with_own_photos(parse(Preset, {**_content(path), **changes}, str(path)))
     _check_datasets(preset, str(path))
-    for protocol in {*preset.protocols, *(p for spec in preset.datasets.values() for p in spec.protocols or ())}:
-        if protocol not in WEIGHTS:
-            raise UserError(f"{path}: protocols: unknown protocol `{protocol}`{suggestion(protocol, WEIGHTS)}")
+    _check_protocols(preset.protocols, f"{path}: protocols")
+    for dataset, spec in preset.datasets.items():
+        _check_protocols(spec.protocols, f"{path}: datasets.{dataset}.protocols")
     for name, table in preset.tables.items():
         for entry in table.entries:
             if entry not in preset.entries:
                 raise UserError(f"{path}: tables.{name}: unknown entry `{entry}`{suggestion(entry, preset.entries)}")
-    for key, values in (("seeds", preset.seeds), ("protocols", preset.protocols), ("test_on", preset.test_on)):
+    for key, values in (("seeds", preset.seeds), ("test_on", preset.test_on)):
         if len(set(values)) != len(values):
             raise UserError(f"{path}: {key}: each may be given once, found {list(values)}")
     if min(preset.seeds) < 0:
@@ -200,6 +200,19 @@ def _check_name(path: Path) -> None:
     shipped = {p.stem for p in PRESETS.glob("*.yaml")}
     if path.stem in shipped | {"published"} and path.resolve().parent != PRESETS:
         raise UserError(f"{path}: its results would mix with those of the shipped `{path.stem}`; rename the file")
+
+
+def _check_protocols(names: tuple[str, ...] | None, where: str) -> None:
+    """Known names, each once, and at least one; None stands for those of the preset."""
+    if names is None:
+        return
+    for name in names:
+        if name not in WEIGHTS:
+            raise UserError(f"{where}: unknown protocol `{name}`{suggestion(name, WEIGHTS)}")
+    if not names:
+        raise UserError(f"{where}: at least one expected; leave the key out for the preset's")
+    if len(set(names)) != len(names):
+        raise UserError(f"{where}: each may be given once, found {list(names)}")
 
 
 def _check_datasets(preset: Preset, where: str) -> None:

@@ -9,8 +9,10 @@ from tvqsr.data.manifest import check_file, read_pairs
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, written_beside
 from tvqsr.plan import Plan
-from tvqsr.score.pairs import Score, paired_by_name, score_pairs
-from tvqsr.score.protocols import Protocol, protocols
+from tvqsr.plan.folders import named_images
+from tvqsr.score.pairs import PairFiles, Score, paired_by_name, score_pairs
+from tvqsr.score.protocol import Protocol
+from tvqsr.score.protocols import PROTOCOLS, protocols
 from tvqsr.statistics import mean_interval
 
 
@@ -18,7 +20,7 @@ def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
     """Write one row per image and protocol: beside them what the protocol is."""
     folder = plan.paths.images(entry, seed, testset)
     record = read_json(folder / "run.json")
-    pairs = []
+    pairs: list[PairFiles] = []
     for pair in read_pairs(plan.paths.dataset(testset)):
         if pair.name not in record["images"]:
             raise UserError(
@@ -28,24 +30,52 @@ def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
         path = folder / f"{pair.name}.png"
         check_file(path, record["images"][pair.name]["sha256"])
         pairs.append((pair.name, path, pair.hr_path))
-    wanted = protocols(plan.preset.protocols, f"preset {plan.name}: protocols")
-    scores = score_pairs(pairs, wanted, plan.preset.crop, plan.preset.downloads)
+    wanted = protocols(protocols_of(plan, testset), f"preset {plan.name}: protocols of {testset}")
+    crop = crop_of(plan, testset)
+    scores = score_pairs(pairs, wanted, crop, plan.preset.downloads, device(plan.preset.runtime.gpus > 0))
     by_name = {protocol.name: protocol for protocol in wanted}
     common = {"entry": entry, "seed": seed, "testset": testset}
     _write_parquet(
-        plan.paths.scores(entry, seed, testset),
-        [common | _row(s, by_name[s.protocol], plan.preset.crop) for s in scores],
+        plan.paths.scores(entry, seed, testset), [common | _row(s, by_name[s.protocol], crop) for s in scores]
     )
 
 
-def score_folders(sr: Path, hr: Path, names: list[str], crop: int, downloads: bool) -> dict[str, Any]:
-    """Scores of two folders of images, paired by name.
+def crop_of(plan: Plan, testset: str) -> int:
+    """Border left out of PSNR and SSIM on a test set, in HR pixels: its own, else the preset's."""
+    own = plan.preset.datasets[testset].crop
+    return plan.preset.crop if own is None else own
+
+
+def protocols_of(plan: Plan, testset: str) -> tuple[str, ...]:
+    """Names of the protocols that a test set is scored with: its own, else the preset's."""
+    own = plan.preset.datasets[testset].protocols
+    return plan.preset.protocols if own is None else own
+
+
+def device(gpus: bool) -> str:
+    """Where networks run: `cuda` if allowed and there, else `cpu`."""
+    if not gpus:
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def score_folders(sr: Path, hr: Path | None, names: list[str], crop: int, downloads: bool) -> dict[str, Any]:
+    """Scores of two folders of images, paired by name; without HR, of one folder.
 
     `{"protocols": {name: {mean, ci95, n}}, "images": {name: {protocol: value}}}`.
     A protocol whose weights are absent has mean and ci95 null and a `reason`.
+    Raises UserError for a protocol that needs HR where none is given.
     """
-    pairs = paired_by_name(sr, hr)
-    scores = score_pairs(pairs, protocols(names, "--protocol"), crop, downloads)
+    wanted = protocols(names, "--protocol")
+    pairs: list[PairFiles]
+    if hr is not None:
+        pairs = paired_by_name(sr, hr)
+    else:
+        _refuse_those_that_need_hr(wanted)
+        pairs = [(name, file, None) for name, file in named_images(sr).items()]
+    scores = score_pairs(pairs, wanted, crop, downloads, device(True))
     summary: dict[str, Any] = {}
     images: dict[str, dict[str, float | None]] = {name: {} for name, _, _ in pairs}
     for name in dict.fromkeys(names):
@@ -55,6 +85,16 @@ def score_folders(sr: Path, hr: Path, names: list[str], crop: int, downloads: bo
             if s.image in images:
                 images[s.image][name] = s.value
     return {"protocols": summary, "images": images}
+
+
+def _refuse_those_that_need_hr(wanted: list[Protocol]) -> None:
+    for protocol in wanted:
+        if protocol.needs_hr:
+            free = ", ".join(name for name, known in PROTOCOLS.items() if not known.needs_hr)
+            raise UserError(
+                f"--protocol {protocol.name}: compares with HR; give the folder with --hr, "
+                f"or ask only for protocols that need none ({free})"
+            )
 
 
 def _summary(scores: list[Score]) -> dict[str, Any]:

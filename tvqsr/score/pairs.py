@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+
+from scipy.io.matlab import MatReadError
 
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
 from tvqsr.plan.folders import named_images
-from tvqsr.plan.protocols import unavailable
+from tvqsr.plan.protocols import WEIGHTS, unavailable
 from tvqsr.score.fidelity import cropped
-from tvqsr.score.protocols import Protocol
+from tvqsr.score.protocol import Protocol
+from tvqsr.score.weights import fetch
 
+PairFiles = tuple[str, Path, Path | None]
+"""Name, SR file, and HR file where there is one."""
 WHOLE_SET = "(set)"
 """In place of an image's name, for a score of the whole set."""
+NO_HR = "no HR: the photo exists in low resolution only"
+ONE_IMAGE = "one image is no distribution: two or more are needed"
+UNDEFINED = "not defined here: no finite number comes out"
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Score:
     reason: str | None = None
 
 
-def paired_by_name(sr_folder: Path, hr_folder: Path) -> list[tuple[str, Path, Path]]:
+def paired_by_name(sr_folder: Path, hr_folder: Path) -> list[PairFiles]:
     """(name, SR file, HR file) of two folders, by name without ending.
 
     Raises UserError naming a file without partner.
@@ -41,49 +51,78 @@ def paired_by_name(sr_folder: Path, hr_folder: Path) -> list[tuple[str, Path, Pa
     return [(name, sr[name], hr[name]) for name in sorted(hr)]
 
 
-def score_pairs(pairs: list[tuple[str, Path, Path]], wanted: list[Protocol], crop: int, downloads: bool) -> list[Score]:
-    """Scores of all pairs under all protocols; one that cannot be computed here gives no values, but the reason."""
-    reasons = {protocol.name: _why_not(protocol, downloads) for protocol in wanted}
+def score_pairs(pairs: list[PairFiles], wanted: list[Protocol], crop: int, downloads: bool, device: str) -> list[Score]:
+    """Scores of all pairs under all protocols, networks running on a device (`cpu` or `cuda`).
+
+    One that cannot be computed here gives no values, but the reason; so does one that needs HR where there is none.
+    A score of the whole set is of the pairs that have HR.
+    """
+    reasons = {protocol.name: _why_not(protocol, downloads, device) for protocol in wanted}
     scores: list[Score] = []
     for name, sr_path, hr_path in pairs:
-        sr, hr = read_image(sr_path), read_image(hr_path)
-        _check_sizes(sr, hr, sr_path, hr_path)
-        for protocol in (p for p in wanted if p.of_pair):
+        sr, hr = read_image(sr_path), read_image(hr_path) if hr_path else None
+        if hr is not None and sr.shape != hr.shape:
+            sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (sr, hr)]
+            raise UserError(f"{sr_path}: is {sizes[0]}, but {hr_path} is {sizes[1]}")
+        for protocol in (p for p in wanted if not p.of_set):
             border = crop if protocol.crops else 0
-            _check_smallest(hr, hr_path, protocol, border)
-            reason = reasons[protocol.name]
-            given = cropped(sr, border), cropped(hr, border)
-            value = protocol.of_pair(*given) if protocol.of_pair and not reason else None
-            scores.append(Score(name, protocol.name, value, reason))
-    sr_files, hr_files = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
-    for protocol in (p for p in wanted if p.of_set):
-        reason = reasons[protocol.name]
-        value = protocol.of_set(sr_files, hr_files) if protocol.of_set and not reason else None
-        scores.append(Score(WHOLE_SET, protocol.name, value, reason))
+            _check_smallest(sr, sr_path, protocol, border)
+            reason = NO_HR if protocol.needs_hr and hr is None else reasons[protocol.name]
+            given = [cropped(pixels, border) for pixels in (sr, hr) if pixels is not None]
+            scores.append(_scored(name, protocol, reason, given, device))
+    files = [(sr_path, hr_path) for _, sr_path, hr_path in pairs if hr_path]
+    scores += [_of_set(protocol, reasons[protocol.name], files, device) for protocol in wanted if protocol.of_set]
     return scores
 
 
-def _why_not(protocol: Protocol, downloads: bool) -> str | None:
-    """Why a protocol cannot be computed here, or None."""
-    reason = unavailable(protocol.name, downloads)
+def _scored(image: str, protocol: Protocol, reason: str | None, given: list[Pixels], device: str) -> Score:
+    """Score of [SR, HR], or of [SR] where there is no HR."""
+    if reason:
+        return Score(image, protocol.name, None, reason)
+    if protocol.of_image:
+        return _finite(image, protocol, protocol.of_image(given[0], device))
+    assert protocol.of_pair
+    return _finite(image, protocol, protocol.of_pair(given[0], given[1], device))
+
+
+def _of_set(protocol: Protocol, reason: str | None, files: list[tuple[Path, Path]], device: str) -> Score:
+    assert protocol.of_set
+    if not files:
+        reason = NO_HR
+    elif len(files) == 1:
+        reason = ONE_IMAGE
+    if reason:
+        return Score(WHOLE_SET, protocol.name, None, reason)
+    sr, hr = ([pair[side] for pair in files] for side in (0, 1))
+    return _finite(WHOLE_SET, protocol, protocol.of_set(sr, hr, device))
+
+
+def _finite(image: str, protocol: Protocol, value: float) -> Score:
+    return Score(image, protocol.name, value) if math.isfinite(value) else Score(image, protocol.name, None, UNDEFINED)
+
+
+def _why_not(protocol: Protocol, downloads: bool, device: str) -> str | None:
+    """Why a protocol cannot be computed here, or None; its network is ready then.
+
+    Raises UserError for weights that are here but damaged.
+    """
+    reason = unavailable(protocol.name, downloads) or fetch(protocol.name)
     if reason is None and protocol.load:
         try:
-            protocol.load()
-        except OSError as error:
-            return f"weights absent: they cannot be fetched ({error})"
+            protocol.load(device)
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError, MatReadError) as error:
+            files = ", ".join(str(file.target) for file in WEIGHTS[protocol.name])
+            why = " ".join(str(error).split())[:120]
+            raise UserError(
+                f"{protocol.name}: cannot be loaded ({why}); if its weights are damaged, replace {files}"
+            ) from None
     return reason
 
 
-def _check_sizes(sr: Pixels, hr: Pixels, sr_path: Path, hr_path: Path) -> None:
-    if sr.shape != hr.shape:
-        sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (sr, hr)]
-        raise UserError(f"{sr_path}: is {sizes[0]}, but {hr_path} is {sizes[1]}")
-
-
-def _check_smallest(hr: Pixels, path: Path, protocol: Protocol, border: int) -> None:
+def _check_smallest(pixels: Pixels, path: Path, protocol: Protocol, border: int) -> None:
     least = protocol.smallest + 2 * border
-    if min(hr.shape[:2]) < least:
+    if min(pixels.shape[:2]) < least:
         raise UserError(
-            f"{path}: is {hr.shape[1]} x {hr.shape[0]}, too small for {protocol.name} with a crop of {border}; "
+            f"{path}: is {pixels.shape[1]} x {pixels.shape[0]}, too small for {protocol.name} with a crop of {border}; "
             f"at least {least} a side"
         )

@@ -1,43 +1,25 @@
-"""The protocols: each name stands for one exact way of scoring."""
+"""The protocols: each name stands for one exact way of scoring. Here are the suite's own and all by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 from tvqsr.data.images import Pixels
 from tvqsr.errors import UserError
 from tvqsr.plan.schema import suggestion
 from tvqsr.score import fidelity, learned
+from tvqsr.score.paper import PAPER
+from tvqsr.score.protocol import PairScore, Protocol
 
-PairScore = Callable[[Pixels, Pixels], float]
-"""(SR, HR) -> score; the border is cut off before where the protocol says so."""
-SetScore = Callable[[list[Path], list[Path]], float]
-"""(SR files, HR files) -> one score of the whole set."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a score comes about. Exactly one of `of_pair` and `of_set` is given."""
-
-    name: str
-    title: str
-    higher_is_better: bool
-    definition: str
-    decimals: int
-    """How many a table shows."""
-    crops: bool = False
-    """Whether a border is left out; otherwise the whole image counts."""
-    smallest: int = 1
-    """Least side, in pixels, of an image that can be scored, after the crop."""
-    load: Callable[[], object] | None = None
-    """Make its network ready; raises OSError where weights are absent and cannot be fetched."""
-    of_pair: PairScore | None = None
-    of_set: SetScore | None = None
+FID = learned.PyiqaMetric("fid")
 
 
-_ALL = (
+def _by_formula(score: Callable[[Pixels, Pixels], float]) -> PairScore:
+    """A score without a network: the device does not matter."""
+    return lambda sr, hr, _device: score(sr, hr)
+
+
+OWN = (
     Protocol(
         "psnr_y",
         "PSNR-Y",
@@ -45,7 +27,7 @@ _ALL = (
         "dB, BT.601 studio-range luma, 8-bit images, border cropped, epsilon 1e-8 (80 dB for equal images)",
         2,
         crops=True,
-        of_pair=fidelity.psnr_y,
+        of_pair=_by_formula(fidelity.psnr_y),
     ),
     Protocol(
         "ssim_y",
@@ -55,7 +37,7 @@ _ALL = (
         4,
         crops=True,
         smallest=11,
-        of_pair=fidelity.ssim_y,
+        of_pair=_by_formula(fidelity.ssim_y),
     ),
     Protocol(
         "psnr_rgb",
@@ -64,7 +46,7 @@ _ALL = (
         "dB, RGB, 8-bit images, border cropped, epsilon 1e-8",
         2,
         crops=True,
-        of_pair=fidelity.psnr_rgb,
+        of_pair=_by_formula(fidelity.psnr_rgb),
     ),
     Protocol(
         "ssim_rgb",
@@ -74,7 +56,7 @@ _ALL = (
         4,
         crops=True,
         smallest=11,
-        of_pair=fidelity.ssim_rgb,
+        of_pair=_by_formula(fidelity.ssim_rgb),
     ),
     Protocol(
         "lr_psnr",
@@ -83,7 +65,7 @@ _ALL = (
         "dB, RGB, after MATLAB bicubic x1/4 of both, whole image",
         2,
         smallest=4,
-        of_pair=fidelity.lr_psnr,
+        of_pair=_by_formula(fidelity.lr_psnr),
     ),
     Protocol(
         "lpips_alex",
@@ -101,11 +83,11 @@ _ALL = (
         False,
         "pyiqa `fid` (clean resize, 2015 Inception) of whole images against HR; biased below 2048 images",
         2,
-        load=learned.load_inception,
-        of_set=learned.fid,
+        load=FID.load,
+        of_set=FID.of_set,
     ),
 )
-PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
+PROTOCOLS = {protocol.name: protocol for protocol in (*OWN, *PAPER)}
 
 
 def protocols(names: Iterable[str], where: str) -> list[Protocol]:
