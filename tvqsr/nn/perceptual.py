@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
 
 import torch
@@ -29,7 +30,10 @@ class PerceptualLoss(nn.Module):
         import lpips
 
         try:
-            self.lpips = lpips.LPIPS(net=network, verbose=False)
+            with warnings.catch_warnings():
+                # lpips asks torchvision for weights in a way that is out of fashion.
+                warnings.filterwarnings("ignore", message=".*(pretrained|weight enum).*", category=UserWarning)
+                self.lpips = lpips.LPIPS(net=network, verbose=False)
         except OSError as error:
             folder = f"{torch.hub.get_dir()}/checkpoints"
             raise UserError(

@@ -21,7 +21,8 @@ def write_table(plan: Plan, name: str) -> None:
     table = plan.tables[name]
     scores = load_scores(plan, table.entries)
     for testset in plan.table_sets(name):
-        summary = summarise(scores[scores.testset == testset])
+        found = summarise(scores[scores.testset == testset])
+        summary = pd.concat([found[found.entry == entry] for entry in table.entries], ignore_index=True)
         write_text(plan.paths.table(name, testset, "csv"), summary.to_csv(index=False))
         write_text(plan.paths.table(name, testset, "md"), markdown(plan, table, testset, summary))
         write_text(plan.paths.table(name, testset, "tex"), latex(plan, name, testset, summary))
