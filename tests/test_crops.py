@@ -14,6 +14,7 @@ from PIL import Image
 from tvqsr.data.area import area_resize
 from tvqsr.data.bicubic import downscale
 from tvqsr.data.crops import CropSampler
+from tvqsr.data.degrade import RECIPES, degrade
 from tvqsr.data.feed import batches
 from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
@@ -183,3 +184,16 @@ def test_batches_come_in_order_whoever_cuts_them(store: Path, workers: int) -> N
     assert len(fed) == 6
     assert all(torch.equal(batch.hr, sampler.batch(4 + i).hr) for i, batch in enumerate(fed))
     assert all(torch.equal(batch.lr, sampler.batch(4 + i).lr) for i, batch in enumerate(fed))
+
+
+def test_lr_made_in_training_is_of_the_crop_and_its_own_seed(store: Path) -> None:
+    schedule = training(64, 2, crop="resized", degradation="realesrgan")
+    sampler = CropSampler(store, schedule, seed=1)
+    fed = list(batches(sampler, 0, torch.device("cpu"), 0))
+    for step in (0, 7):
+        hr = sampler.batch(step).hr
+        assert torch.equal(fed[step].hr, hr)
+        expected = degrade(hr, RECIPES["realesrgan"], [[1, step, 0, 1], [1, step, 1, 1]])
+        assert torch.equal(fed[step].lr, expected)
+    resumed = next(batches(sampler, 7, torch.device("cpu"), 2))
+    assert torch.equal(resumed.lr, fed[7].lr)

@@ -202,3 +202,25 @@ def test_sigterm_keeps_a_checkpoint_and_the_rerun_equals_an_undisturbed_run(
     subprocess.run(["rm", "-r", str(plan.paths.run(name, 0))], check=True)
     subprocess.run(command, check=True, cwd=workspace)
     assert plan.paths.weights(name, 0).read_bytes() == resumed
+
+
+def test_the_published_road_from_files_to_both_phases(preset: Callable[..., Path], photo: Path, tvqsr: Command) -> None:
+    """Photos decoded in training, resized crops, LR degraded anew, a last phase on larger crops: all at once."""
+
+    def change(content: dict[str, Any]) -> None:
+        content["datasets"]["photos_train"]["store"] = "files"
+        content["train_photos"] = str(photo.parent)
+        published = {"crop": "resized", "degradation": "realesrgan"}
+        content["training"] |= published | {"last_phase": {"iterations": 2, "batch_size": 1, "hr_crop": 96}}
+
+    plan = Plan.load(str(preset(change)))
+    write_json(plan.paths.record, record(plan))
+    assert tvqsr("prepare", plan.paths.root, "photos_train").returncode == 0
+    for stage in ("tokenizer", "predictor"):
+        name = next(r.name for r in plan.runs.values() if (r.method.name, r.stage) == ("vq", stage))
+        result = tvqsr("train", plan.paths.root, name)
+        assert result.returncode == 0, result.stderr
+        assert "6/6" in result.stderr
+        told = json.loads(plan.paths.run_record(name, 0).read_text())
+        assert told["training"]["last_phase"]["hr_crop"] == 96
+        assert list(pd.read_csv(plan.paths.curve(name, 0)).step) == [1, 2, 3, 4, 5, 6]
