@@ -164,11 +164,49 @@ def test_the_last_jpeg_comes_first_or_last(photos: Tensor) -> None:
         assert (change < 1.5) == draw(recipe, [7, step, 0]).jpeg_comes_last
 
 
-def test_the_last_sinc_filter_is_part_of_it(photos: Tensor) -> None:
-    """A low cutoff takes away contrast between neighbours."""
-    recipe = replace(gentle(), last_sinc_probability=1.0, last_sinc_cutoff=(1.1, 1.1))
-    plain, filtered = degrade(photos, gentle(), seeds(3)), degrade(photos, recipe, seeds(3))
-    assert filtered.diff(dim=-1).abs().mean() < 0.8 * plain.diff(dim=-1).abs().mean()
+def two_gentle_stages() -> Recipe:
+    """Twice nothing but resizing: each of the published operators can be put back on its own."""
+    recipe = gentle()
+    kept = replace(recipe.first, blur_probability=1.0)
+    return replace(recipe, first=kept, second=kept, second_probability=1.0)
+
+
+def test_both_blurs_and_the_last_sinc_filter_take_contrast_away(photos: Tensor) -> None:
+    recipe = two_gentle_stages()
+    wide = replace(recipe.first, blur=replace(recipe.first.blur, sigma=(3.0, 3.0)))
+    plain = degrade(photos, recipe, seeds(3)).diff(dim=-1).abs().mean()
+    for blurred in (
+        replace(recipe, first=wide),
+        replace(recipe, second=wide),
+        replace(recipe, last_sinc_probability=1.0, last_sinc_cutoff=(1.1, 1.1)),
+    ):
+        assert degrade(photos, blurred, seeds(3)).diff(dim=-1).abs().mean() < 0.8 * plain
+
+
+def test_noise_is_added_at_hr_and_at_lr_size() -> None:
+    """At the size of LR, sigma stays what it is; at that of HR, 16 pixels average it out where the mode is `area`."""
+    recipe = two_gentle_stages()
+    loud = replace(recipe.first, noise=replace(recipe.first.noise, sigma=(10.0, 10.0), grey_probability=1.0))
+    flat = torch.full((12, 3, 128, 128), 0.5)
+
+    def spread(changed: Recipe) -> list[float]:
+        return [float(image.std() * 255) for image in degrade(flat, changed, seeds(12))]
+
+    assert max(spread(recipe)) < 0.5
+    assert spread(replace(recipe, second=loud)) == pytest.approx([10.0] * 12, rel=0.1)
+    stages = [draw(recipe, seed).second for seed in seeds(12)]
+    for found, stage in zip(spread(replace(recipe, first=loud)), stages, strict=True):
+        if stage and stage.resize.mode == "area":
+            assert found == pytest.approx(10.0 / 4, rel=0.1)
+
+
+def test_each_jpeg_costs(photos: Tensor) -> None:
+    recipe = two_gentle_stages()
+    plain = degrade(photos, recipe, seeds(3))
+    first = (degrade(photos, replace(recipe, first_jpeg=(10.0, 10.0)), seeds(3)) - plain).abs().mean()
+    last = (degrade(photos, replace(recipe, last_jpeg=(10.0, 10.0)), seeds(3)) - plain).abs().mean()
+    assert first * 255 > 2
+    assert last > 1.5 * first, "blocks of LR are larger on the scene than blocks of HR"
 
 
 def test_the_second_stage_resizes_relative_to_lr(photos: Tensor) -> None:
