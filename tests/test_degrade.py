@@ -131,21 +131,30 @@ def test_small_crops_work(side: int) -> None:
         assert degrade(crops, RECIPES["realesrgan"], seeds(8, step)).shape == (8, 3, side // 4, side // 4)
 
 
-def test_without_blur_and_noise_lr_is_interpolated_hr(photos: Tensor) -> None:
-    """In the drawn mode; JPEG at quality 100 still halves the resolution of colours, so luma is compared."""
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+@pytest.mark.parametrize("keep", [1.0, 0.0])
+def test_without_blur_and_noise_lr_is_hr_resized_twice(photos: Tensor, keep: float) -> None:
+    """By the drawn factor and in the drawn modes; in luma, since JPEG halves the resolution of colours."""
+    recipe = gentle()
+    resize = replace(recipe.first.resize, keep=keep, down=1.0 - keep, range=(0.2, 1.5))
+    recipe = replace(recipe, first=replace(recipe.first, resize=resize))
     modes = set()
-    for step in range(8):
-        drawn = draw(gentle(), [7, step, 0])
-        modes.add(drawn.last_mode)
-        expected = F.interpolate(photos[:1], (24, 32), mode=drawn.last_mode)
-        found = degrade(photos[:1], gentle(), [[7, step, 0]])
-        assert ((found - expected) * weights).sum(dim=1).abs().mean() * 255 < 0.8
-        others = {"area", "bilinear", "bicubic"} - {drawn.last_mode}
-        for mode in others:
-            other = F.interpolate(photos[:1], (24, 32), mode=mode)
-            assert ((found - other) * weights).sum(dim=1).abs().mean() * 255 > 1.0
-    assert modes == {"area", "bilinear", "bicubic"}
+    for step in range(16):
+        drawn = draw(recipe, [7, step, 0])
+        first = drawn.first.resize
+        modes.add((first.mode, drawn.last_mode))
+        once = F.interpolate(photos[:1], scale_factor=first.factor, mode=first.mode).clamp(0, 1)
+        found = degrade(photos[:1], recipe, [[7, step, 0]])
+        for mode in ("area", "bilinear", "bicubic"):
+            expected = F.interpolate(once, (24, 32), mode=mode)
+            assert mode != drawn.last_mode or luma_difference(found, expected) < 0.8
+            assert mode == drawn.last_mode or keep == 0 or luma_difference(found, expected) > 1.0
+    assert len(modes) > 5
+
+
+def luma_difference(one: Tensor, other: Tensor) -> float:
+    """Mean absolute difference of BT.601 luma in 8-bit levels."""
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return float(((one - other) * weights).sum(dim=1).abs().mean() * 255)
 
 
 def test_only_the_input_is_sharpened(photos: Tensor) -> None:
@@ -198,6 +207,14 @@ def test_noise_is_added_at_hr_and_at_lr_size() -> None:
     for found, stage in zip(spread(replace(recipe, first=loud)), stages, strict=True):
         if stage and stage.resize.mode == "area":
             assert found == pytest.approx(10.0 / 4, rel=0.1)
+
+
+def test_noise_of_one_image_is_not_that_of_another() -> None:
+    recipe = two_gentle_stages()
+    loud = replace(recipe.first, noise=replace(recipe.first.noise, sigma=(10.0, 10.0)))
+    lr = degrade(torch.full((4, 3, 128, 128), 0.5), replace(recipe, second=loud), seeds(4))
+    correlations = np.corrcoef(lr.flatten(1).numpy())[np.triu_indices(4, 1)]
+    assert np.abs(correlations).max() < 0.1
 
 
 def test_each_jpeg_costs(photos: Tensor) -> None:
