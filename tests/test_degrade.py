@@ -131,21 +131,30 @@ def test_small_crops_work(side: int) -> None:
         assert degrade(crops, RECIPES["realesrgan"], seeds(8, step)).shape == (8, 3, side // 4, side // 4)
 
 
-def test_without_blur_and_noise_lr_is_interpolated_hr(photos: Tensor) -> None:
-    """In the drawn mode; JPEG at quality 100 still halves the resolution of colours, so luma is compared."""
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+@pytest.mark.parametrize("keep", [1.0, 0.0])
+def test_without_blur_and_noise_lr_is_hr_resized_twice(photos: Tensor, keep: float) -> None:
+    """By the drawn factor and in the drawn modes; in luma, since JPEG halves the resolution of colours."""
+    recipe = gentle()
+    resize = replace(recipe.first.resize, keep=keep, down=1.0 - keep, range=(0.2, 1.5))
+    recipe = replace(recipe, first=replace(recipe.first, resize=resize))
     modes = set()
-    for step in range(8):
-        drawn = draw(gentle(), [7, step, 0])
-        modes.add(drawn.last_mode)
-        expected = F.interpolate(photos[:1], (24, 32), mode=drawn.last_mode)
-        found = degrade(photos[:1], gentle(), [[7, step, 0]])
-        assert ((found - expected) * weights).sum(dim=1).abs().mean() * 255 < 0.8
-        others = {"area", "bilinear", "bicubic"} - {drawn.last_mode}
-        for mode in others:
-            other = F.interpolate(photos[:1], (24, 32), mode=mode)
-            assert ((found - other) * weights).sum(dim=1).abs().mean() * 255 > 1.0
-    assert modes == {"area", "bilinear", "bicubic"}
+    for step in range(16):
+        drawn = draw(recipe, [7, step, 0])
+        first = drawn.first.resize
+        modes.add((first.mode, drawn.last_mode))
+        once = F.interpolate(photos[:1], scale_factor=first.factor, mode=first.mode).clamp(0, 1)
+        found = degrade(photos[:1], recipe, [[7, step, 0]])
+        for mode in ("area", "bilinear", "bicubic"):
+            expected = F.interpolate(once, (24, 32), mode=mode)
+            assert mode != drawn.last_mode or luma_difference(found, expected) < 0.8
+            assert mode == drawn.last_mode or keep == 0 or luma_difference(found, expected) > 1.0
+    assert len(modes) > 5
+
+
+def luma_difference(one: Tensor, other: Tensor) -> float:
+    """Mean absolute difference of BT.601 luma in 8-bit levels."""
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return float(((one - other) * weights).sum(dim=1).abs().mean() * 255)
 
 
 def test_only_the_input_is_sharpened(photos: Tensor) -> None:
@@ -164,11 +173,57 @@ def test_the_last_jpeg_comes_first_or_last(photos: Tensor) -> None:
         assert (change < 1.5) == draw(recipe, [7, step, 0]).jpeg_comes_last
 
 
-def test_the_last_sinc_filter_is_part_of_it(photos: Tensor) -> None:
-    """A low cutoff takes away contrast between neighbours."""
-    recipe = replace(gentle(), last_sinc_probability=1.0, last_sinc_cutoff=(1.1, 1.1))
-    plain, filtered = degrade(photos, gentle(), seeds(3)), degrade(photos, recipe, seeds(3))
-    assert filtered.diff(dim=-1).abs().mean() < 0.8 * plain.diff(dim=-1).abs().mean()
+def two_gentle_stages() -> Recipe:
+    """Twice nothing but resizing: each of the published operators can be put back on its own."""
+    recipe = gentle()
+    kept = replace(recipe.first, blur_probability=1.0)
+    return replace(recipe, first=kept, second=kept, second_probability=1.0)
+
+
+def test_both_blurs_and_the_last_sinc_filter_take_contrast_away(photos: Tensor) -> None:
+    recipe = two_gentle_stages()
+    wide = replace(recipe.first, blur=replace(recipe.first.blur, sigma=(3.0, 3.0)))
+    plain = degrade(photos, recipe, seeds(3)).diff(dim=-1).abs().mean()
+    for blurred in (
+        replace(recipe, first=wide),
+        replace(recipe, second=wide),
+        replace(recipe, last_sinc_probability=1.0, last_sinc_cutoff=(1.1, 1.1)),
+    ):
+        assert degrade(photos, blurred, seeds(3)).diff(dim=-1).abs().mean() < 0.8 * plain
+
+
+def test_noise_is_added_at_hr_and_at_lr_size() -> None:
+    """At the size of LR, sigma stays what it is; at that of HR, 16 pixels average it out where the mode is `area`."""
+    recipe = two_gentle_stages()
+    loud = replace(recipe.first, noise=replace(recipe.first.noise, sigma=(10.0, 10.0), grey_probability=1.0))
+    flat = torch.full((12, 3, 128, 128), 0.5)
+
+    def spread(changed: Recipe) -> list[float]:
+        return [float(image.std() * 255) for image in degrade(flat, changed, seeds(12))]
+
+    assert max(spread(recipe)) < 0.5
+    assert spread(replace(recipe, second=loud)) == pytest.approx([10.0] * 12, rel=0.1)
+    stages = [draw(recipe, seed).second for seed in seeds(12)]
+    for found, stage in zip(spread(replace(recipe, first=loud)), stages, strict=True):
+        if stage and stage.resize.mode == "area":
+            assert found == pytest.approx(10.0 / 4, rel=0.1)
+
+
+def test_noise_of_one_image_is_not_that_of_another() -> None:
+    recipe = two_gentle_stages()
+    loud = replace(recipe.first, noise=replace(recipe.first.noise, sigma=(10.0, 10.0)))
+    lr = degrade(torch.full((4, 3, 128, 128), 0.5), replace(recipe, second=loud), seeds(4))
+    correlations = np.corrcoef(lr.flatten(1).numpy())[np.triu_indices(4, 1)]
+    assert np.abs(correlations).max() < 0.1
+
+
+def test_each_jpeg_costs(photos: Tensor) -> None:
+    recipe = two_gentle_stages()
+    plain = degrade(photos, recipe, seeds(3))
+    first = (degrade(photos, replace(recipe, first_jpeg=(10.0, 10.0)), seeds(3)) - plain).abs().mean()
+    last = (degrade(photos, replace(recipe, last_jpeg=(10.0, 10.0)), seeds(3)) - plain).abs().mean()
+    assert first * 255 > 2
+    assert last > 1.5 * first, "blocks of LR are larger on the scene than blocks of HR"
 
 
 def test_the_second_stage_resizes_relative_to_lr(photos: Tensor) -> None:

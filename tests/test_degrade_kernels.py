@@ -13,7 +13,7 @@ from scipy.spatial.distance import mahalanobis
 
 from tvqsr.data.degrade.kernels import kernel_array
 from tvqsr.data.degrade.parameters import Kernel
-from tvqsr.data.degrade.recipes import KERNEL_SIDE, KernelKind
+from tvqsr.data.degrade.recipe import KERNEL_SIDE, KernelKind
 
 Array = NDArray[np.float64]
 MIDDLE = KERNEL_SIDE // 2

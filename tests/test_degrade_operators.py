@@ -105,6 +105,14 @@ def test_poisson_noise_counts_on_8_bits_but_keeps_the_image_unrounded() -> None:
     assert torch.equal(add_poisson(image, 0.0, False, generator()), image)
 
 
+def test_poisson_noise_counts_levels_after_rounding() -> None:
+    """Two shades of one 8-bit level are one level, hence one photon: half as many as two levels would give."""
+    image = torch.full((1, 3, 100, 100), 50.6 / 255)
+    image[..., ::2] = 51.4 / 255
+    noise = add_poisson(image, 0.05, False, generator()) - image
+    assert noise.var().item() == pytest.approx(0.05**2 * 51 / 255, rel=0.05)
+
+
 def test_grey_poisson_noise_is_that_of_the_luma_in_all_channels() -> None:
     red = torch.zeros(1, 3, 128, 128)
     red[:, 0] = 0.8

@@ -117,6 +117,7 @@ def test_cutoffs_reach_lower_in_large_kernels(training: list[Parameters]) -> Non
     sincs = [one.first.blur for one in training if one.first.blur and one.first.blur.kind == "sinc"]
     assert_uniform([blur.cutoff for blur in sincs if blur.size < 13], math.pi / 3, math.pi)
     assert_uniform([blur.cutoff for blur in sincs if blur.size >= 13], math.pi / 5, math.pi)
+    assert min(blur.cutoff for blur in sincs if blur.size == 13) < math.pi / 3
 
 
 def test_training_resizes_and_noise_are_those_of_the_paper(training: list[Parameters]) -> None:

@@ -2,6 +2,7 @@
 
 from tvqsr.data.degrade.parameters import Parameters, draw
 from tvqsr.data.degrade.pipeline import degrade
-from tvqsr.data.degrade.recipes import RECIPES, Recipe
+from tvqsr.data.degrade.recipe import Recipe
+from tvqsr.data.degrade.recipes import RECIPES
 
 __all__ = ["RECIPES", "Parameters", "Recipe", "degrade", "draw"]

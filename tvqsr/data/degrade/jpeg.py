@@ -50,8 +50,6 @@ def jpeg(images: Tensor, qualities: Sequence[float]) -> Tensor:
     steps = quantisation_steps(qualities, images.device)
     luma = _quantised(luma, steps[:, :1])
     chroma = _quantised(F.avg_pool2d(torch.cat([blue, red], dim=1), 2), steps[:, 1:])
-    # Without the padding, which a decoder does not see.
-    chroma = chroma[..., : (height + 1) // 2, : (width + 1) // 2]
     chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear").round()
     rgb = _to_rgb(luma[..., :height, :width], *chroma[..., :height, :width].split(1, dim=1))
     return (rgb / 255).clamp(0, 1).float()

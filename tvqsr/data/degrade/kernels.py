@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tvqsr.data.degrade.parameters import Kernel
-from tvqsr.data.degrade.recipes import KERNEL_SIDE
+from tvqsr.data.degrade.recipe import KERNEL_SIDE
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,8 @@ def add_noise(image: Tensor, noise: Noise, generator: torch.Generator) -> Tensor
 
 def add_gaussian(image: Tensor, sigma: float, grey: bool, generator: torch.Generator) -> Tensor:
     """Gaussian noise of `sigma` 8-bit levels; `grey` gives the three channels the same field."""
-    field = torch.randn_like(image[:, :1] if grey else image, generator=generator)
+    shape = image[:, :1].shape if grey else image.shape
+    field = torch.randn(shape, generator=generator, device=image.device)
     return (image + field * (sigma / 255)).clamp(0, 1)
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from tvqsr.data.degrade.recipes import (
+from tvqsr.data.degrade.recipe import (
     BLURS,
     RESIZE_MODES,
     BlurRecipe,

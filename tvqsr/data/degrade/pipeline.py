@@ -14,7 +14,7 @@ from tvqsr.data.degrade.jpeg import jpeg
 from tvqsr.data.degrade.kernels import kernel_array
 from tvqsr.data.degrade.noise import add_noise
 from tvqsr.data.degrade.parameters import Kernel, Parameters, draw
-from tvqsr.data.degrade.recipes import Recipe
+from tvqsr.data.degrade.recipe import Recipe
 from tvqsr.errors import UserError
 
 
