@@ -66,8 +66,9 @@ def score_pairs(pairs: list[PairFiles], wanted: list[Protocol], crop: int, downl
             raise UserError(f"{sr_path}: is {sizes[0]}, but {hr_path} is {sizes[1]}")
         for protocol in (p for p in wanted if not p.of_set):
             border = crop if protocol.crops else 0
-            _check_smallest(sr, sr_path, protocol, border)
             reason = NO_HR if protocol.needs_hr and hr is None else reasons[protocol.name]
+            if reason is None:
+                _check_smallest(sr, sr_path, protocol, border)
             given = [cropped(pixels, border) for pixels in (sr, hr) if pixels is not None]
             scores.append(_scored(name, protocol, reason, given, device))
     files = [(sr_path, hr_path) for _, sr_path, hr_path in pairs if hr_path]
