@@ -21,7 +21,9 @@ from tvqsr.plugins import load_plugin
 @pytest.mark.parametrize("scale", [8, 16, 32])
 def test_structure_lies_where_it_is_told_in_every_network(preset: ChangedPreset, scale: int) -> None:
     plan = with_settings(preset, "tvqrap", tokenizer={"structure_scale": scale})
-    networks = untrained(run_of(plan, "tvqrap", "tokenizer"))[0].networks
+    stage = untrained(run_of(plan, "tvqrap", "tokenizer"))[0]
+    assert gradients(stage, "align") == {"tokenizer.texture_encoder", "tokenizer.structure_encoder"}
+    networks = stage.networks
     tokenizer: Any = networks["tokenizer"]
     encoded = tokenizer.encode(torch.rand(1, 3, 64, 96))
     f_low = (1, 8, 64 // scale, 96 // scale)
