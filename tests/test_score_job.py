@@ -16,7 +16,7 @@ from tvqsr.errors import UserError
 from tvqsr.plan import Plan
 from tvqsr.report.scores import summarise
 from tvqsr.score.fidelity import cropped, psnr_y
-from tvqsr.score.job import crop_of, device, protocols_of
+from tvqsr.score.job import device
 
 Preset = Callable[..., Path]
 
@@ -39,9 +39,9 @@ def two_sets(preset: Preset, photo: Path, tmp_path: Path) -> Path:
 
 def test_a_test_set_may_state_its_own_crop_and_protocols(two_sets: Path) -> None:
     plan = Plan.load(str(two_sets))
-    assert (crop_of(plan, "mild"), crop_of(plan, "real")) == (7, 0)
-    assert protocols_of(plan, "mild") == ("psnr_y", "psnr_rgb")
-    assert protocols_of(plan, "real") == ("psnr_y", "niqe")
+    assert (plan.crop_on("mild"), plan.crop_on("real")) == (7, 0)
+    assert plan.protocols_on("mild") == ("psnr_y", "psnr_rgb")
+    assert plan.protocols_on("real") == ("psnr_y", "niqe")
 
 
 def test_rows_follow_the_test_set(two_sets: Path, tvqsr: Command, torch_home: Path) -> None:

@@ -141,10 +141,21 @@ class Plan:
             [plan.run.name if plan.run else "", source_digest(PACKAGE / "upscale" / "job.py", plan.method.plugin)]
         )
 
-    def score_key(self) -> str:
-        """Changes when the protocols, what of their weights is here, or the scoring code do."""
-        computable = [[name, unavailable(name, self.preset.downloads) is None] for name in self.preset.protocols]
-        return digest([computable, self.preset.crop, source_digest(PACKAGE / "score" / "job.py")])
+    def protocols_on(self, testset: str) -> tuple[str, ...]:
+        """What a test set is scored with."""
+        own = self.preset.datasets[testset].protocols
+        return self.preset.protocols if own is None else own
+
+    def crop_on(self, testset: str) -> int:
+        """Border left out of PSNR and SSIM on a test set, in HR pixels."""
+        own = self.preset.datasets[testset].crop
+        return self.preset.crop if own is None else own
+
+    def score_key(self, testset: str) -> str:
+        """Changes when the protocols of a test set, what of their weights is here, or the scoring code do."""
+        protocols = self.protocols_on(testset)
+        computable = [[name, unavailable(name, self.preset.downloads) is None] for name in protocols]
+        return digest([computable, self.crop_on(testset), source_digest(PACKAGE / "score" / "job.py")])
 
     def claims_key(self) -> str:
         """Changes when the claims of a method in use, or the code that judges them, do."""

@@ -197,4 +197,6 @@ def _not_run(why: str, reported: str) -> dict[str, Any]:
 
 def _why_absent(scores: pd.DataFrame, entry: str, protocol: str) -> str:
     reasons = scores[(scores.entry == entry) & (scores.protocol == protocol)].reason.dropna()
-    return f"{protocol} is n/a: {reasons.iloc[0]}" if len(reasons) else f"protocol {protocol} is not in the preset"
+    if len(reasons):
+        return f"{protocol} is n/a: {reasons.iloc[0]}"
+    return f"{protocol} is not among the protocols that this set is scored with"

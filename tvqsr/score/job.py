@@ -30,26 +30,14 @@ def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
         path = folder / f"{pair.name}.png"
         check_file(path, record["images"][pair.name]["sha256"])
         pairs.append((pair.name, path, pair.hr_path))
-    wanted = protocols(protocols_of(plan, testset), f"preset {plan.name}: protocols of {testset}")
-    crop = crop_of(plan, testset)
+    wanted = protocols(plan.protocols_on(testset), f"preset {plan.name}: protocols of {testset}")
+    crop = plan.crop_on(testset)
     scores = score_pairs(pairs, wanted, crop, plan.preset.downloads, device(plan.preset.runtime.gpus > 0))
     by_name = {protocol.name: protocol for protocol in wanted}
     common = {"entry": entry, "seed": seed, "testset": testset}
     _write_parquet(
         plan.paths.scores(entry, seed, testset), [common | _row(s, by_name[s.protocol], crop) for s in scores]
     )
-
-
-def crop_of(plan: Plan, testset: str) -> int:
-    """Border left out of PSNR and SSIM on a test set, in HR pixels: its own, else the preset's."""
-    own = plan.preset.datasets[testset].crop
-    return plan.preset.crop if own is None else own
-
-
-def protocols_of(plan: Plan, testset: str) -> tuple[str, ...]:
-    """Names of the protocols that a test set is scored with: its own, else the preset's."""
-    own = plan.preset.datasets[testset].protocols
-    return plan.preset.protocols if own is None else own
 
 
 def device(gpus: bool) -> str:

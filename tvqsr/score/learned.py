@@ -5,6 +5,7 @@ Networks are loaded once per process and device, and run in fp32 on either.
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -106,10 +108,34 @@ class PyiqaMetric:
             return float(network(str(folders[0]), str(folders[1]), device=device, verbose=False, num_workers=0))
 
 
+def _import_clip() -> None:
+    """Import openai-clip, which pyiqa's CLIPIQA is built on.
+
+    Its release 1.0.1 takes `packaging` from pkg_resources, where setuptools has it no longer.
+    """
+    import packaging.version
+
+    if "clip" in sys.modules:
+        return
+    known = sys.modules.get("pkg_resources")
+    stand_in = ModuleType("pkg_resources")
+    stand_in.packaging = packaging  # type: ignore[attr-defined]
+    sys.modules["pkg_resources"] = stand_in
+    try:
+        importlib.import_module("clip")
+    finally:
+        del sys.modules["pkg_resources"]
+        if known is not None:
+            sys.modules["pkg_resources"] = known
+
+
 @cache
 def _pyiqa(metric: PyiqaMetric, device: str) -> Any:
     import pyiqa
     import timm
+
+    if metric.name == "clipiqa":
+        _import_clip()
 
     def untrained(name: str, **_: Any) -> Any:
         return build(name, pretrained=False)

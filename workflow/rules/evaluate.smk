@@ -27,9 +27,11 @@ rule score:
     log:
         PATHS.logs / "score" / "{entry}" / "seed{seed}" / "{testset}.log",
     threads: 1
+    resources:
+        gpu=PLAN.preset.runtime.gpus,
     params:
         plan=PLAN_FILE,
-        key=PLAN.score_key(),
+        key=lambda wildcards: PLAN.score_key(wildcards.testset),
     message:
         "Scores of {wildcards.entry}, seed {wildcards.seed}, on {wildcards.testset}"
     shell:
