@@ -34,7 +34,7 @@ def degrade(hr: Tensor, recipe: Recipe, seeds: Sequence[Sequence[int]], scale: i
         raise UserError(f"degradation: HR is {width} x {height}; sides must be multiples of {scale}, crop it")
     parameters = [draw(recipe, seed) for seed in seeds]
     with torch.autocast(hr.device.type, enabled=False):
-        hr = hr.float()
+        hr = hr.float().contiguous()  # cuDNN would take a single channels-last image, with TF32
         images = sharpen(hr) if recipe.sharpen else hr
         images = correlate(images, _kernels([p.first.blur for p in parameters], hr.device))
         second_kernels = _kernels([p.second.blur if p.second else None for p in parameters], hr.device)
