@@ -65,6 +65,14 @@ def test_a_photo_without_partner_is_named(tmp_path: Path) -> None:
         prepared(tmp_path, folder=str(hr), lr_folder=str(lr))
 
 
+def test_lr_named_as_in_public_sets_finds_its_partner(tmp_path: Path) -> None:
+    hr, lr = photos(tmp_path / "hr", (64, 48)), photos(tmp_path / "lr", (16, 12))
+    (lr / "p0.png").rename(lr / "p0x4.png")
+    (pair,) = read_pairs(prepared(tmp_path, folder=str(hr), lr_folder=str(lr)))
+    assert pair.name == "p0"
+    assert np.array_equal(pair.lr(), read_image(lr / "p0x4.png"))
+
+
 def test_photos_in_folders_keep_apart(tmp_path: Path) -> None:
     photos(tmp_path / "set" / "a", (64, 48))
     photos(tmp_path / "set" / "b", (40, 40))

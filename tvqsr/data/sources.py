@@ -52,9 +52,13 @@ def obtain(dataset: DatasetSpec, data_folder: str, workspace: Path, report: Call
 
 
 def _given(title: str, licence: str, hr_folder: Path | None, lr_folder: Path | None) -> Photos:
-    """Photos of one or two folders. Raises UserError naming a file without partner."""
+    """Photos of one or two folders. Raises UserError naming a file without partner.
+
+    LR may be named like HR, or end in `x4` beyond that, as public sets have it.
+    """
     hr, lr = (named_images(folder) if folder else {} for folder in (hr_folder, lr_folder))
     if hr_folder and lr_folder:
+        lr = {name if name in hr else name.removesuffix("x4"): file for name, file in lr.items()}
         for ours, others, folder in ((hr, lr, lr_folder), (lr, hr, hr_folder)):
             if alone := sorted(set(ours) - set(others)):
                 raise UserError(f"{ours[alone[0]]}: has no partner of that name in {folder}")
