@@ -45,6 +45,12 @@ class Paths:
     def table(self, testset: str, kind: str) -> Path:
         return self.root / "tables" / f"{testset}.{kind}"
 
+    def efficiency(self, entry: str) -> Path:
+        return self.root / "efficiency" / f"{entry}.json"
+
+    def efficiency_table(self, kind: str) -> Path:
+        return self.table("efficiency", kind)
+
     def figure(self, name: str) -> Path:
         return self.root / "figures" / f"{name}.png"
 

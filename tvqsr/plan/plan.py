@@ -108,6 +108,11 @@ class Plan:
             [plan.run.name if plan.run else "", source_digest(PACKAGE / "upscale" / "job.py", plan.method.plugin)]
         )
 
+    def efficiency_key(self, entry: str) -> str:
+        """Changes when the entry's run, its code or what measures it does."""
+        code = source_digest(PACKAGE / "efficiency" / "job.py", self.entries[entry].method.plugin)
+        return digest([self.upscale_key(entry), code])
+
     def score_key(self) -> str:
         """Changes when the protocols, what of their weights is here, or the scoring code do."""
         computable = [[name, unavailable(name, self.preset.downloads) is None] for name in self.preset.protocols]
