@@ -12,9 +12,10 @@ import pytest
 
 from tvqsr.errors import UserError
 from tvqsr.plan import Plan
+from tvqsr.plan.protocols import WEIGHTS
 from tvqsr.report.claims import Claim, claims_of, judge
 from tvqsr.report.figures.strip import busiest
-from tvqsr.report.scores import per_image, summarise
+from tvqsr.report.scores import MEASURES, per_image, summarise
 from tvqsr.report.tables import cell, grid, latex, markdown, plain_words, shown_protocols
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
@@ -192,3 +193,57 @@ def test_the_busiest_crop() -> None:
     assert abs(left - 100) <= 4
     assert (top % 4, left % 4) == (0, 0)
     assert busiest(image[:20, :20], 48) == (0, 0)
+
+
+def values(entry: str, protocol: str, testset: str, value: float, **more: Any) -> dict[str, Any]:
+    about = {"title": protocol, "higher_is_better": True, "decimals": 2, "crop": 0, "definition": "", "reason": None}
+    return {
+        "entry": entry,
+        "seed": 0,
+        "testset": testset,
+        "image": "(set)",
+        "protocol": protocol,
+        "value": value,
+        **about,
+        **more,
+    }
+
+
+def paper_verdict(rows: list[dict[str, Any]], claim: str, entry: str, **changes: Any) -> pd.Series:
+    table = judge(Plan.load("paper", changes), pd.DataFrame(rows))
+    return table[(table.claim == f"tvqrap.{claim}") & (table.kind == f"value of {entry}")].iloc[0]
+
+
+def test_a_value_that_the_sources_do_not_tell_is_called_unknown(workspace: Path) -> None:
+    found = paper_verdict([values("tvqrap", "psnr_y", "imagenet_test", 23.5)], "main_psnr", "tvqrap")
+    assert (found.verdict, found.reported, found.measured) == ("published value unknown", "unknown", "23.50")
+
+
+def test_a_time_is_judged_on_the_published_machine_only(workspace: Path) -> None:
+    for device, expected in (("NVIDIA GeForce RTX 3090", "reproduced"), ("NVIDIA H200", "not run")):
+        rows = [values("tvqrap", "milliseconds", "input_64", 40.0, device=device)]
+        found = paper_verdict(rows, "efficiency_time", "tvqrap")
+        assert found.verdict == expected
+    assert "published on RTX 3090, measured on NVIDIA H200: 40.00" in found.why
+
+
+def test_other_training_photos_leave_values_open_but_not_those_of_the_authors_weights(
+    workspace: Path, photo: Path
+) -> None:
+    rows = [values(entry, "fid", "imagenet_test", 26.5) for entry in ("tvqrap", "tvqrap_released")]
+    mine = paper_verdict(rows, "main_fid", "tvqrap", train_photos=str(photo.parent))
+    assert (mine.verdict, "not on the paper's" in mine.why) == ("not run", True)
+    theirs = paper_verdict(rows, "main_fid", "tvqrap_released", train_photos=str(photo.parent))
+    assert theirs.verdict == "reproduced"
+
+
+def test_every_claim_names_a_protocol_and_an_entry_that_exist(workspace: Path) -> None:
+    plan = Plan.load("paper")
+    protocols = {*WEIGHTS, *MEASURES, "parameters_m", "milliseconds", "gmacs"}
+    for method in plan.methods.values():
+        for claim in claims_of(method):
+            assert claim.protocol in protocols, claim.id
+            assert {*claim.reported, *filter(None, (claim.better, claim.worse))} <= set(plan.entries), claim.id
+            assert claim.dataset in {*plan.preset.test_on, "input_64"}, claim.id
+            if claim.dataset in plan.preset.test_on and claim.reported and claim.protocol in WEIGHTS:
+                assert claim.protocol in plan.protocols_on(claim.dataset), claim.id

@@ -84,6 +84,8 @@ def _add_jobs(steps: Any) -> None:
     job("upscale-entry", _upscale_entry, "make an entry's 8-bit images of a test set", "entry", "testset", seed=True)
     job("score-entry", _score_entry, "score those images, from the PNGs on disk", "entry", "testset", seed=True)
     job("table", _table, "means with intervals of a table's entries, as CSV, Markdown and LaTeX", "name")
+    job("measure-entry", _measure_entry, "measure an entry's parameters, MACs, time per image and memory", "entry")
+    job("efficiency-table", _efficiency_table, "those measurements as one table: CSV, Markdown and LaTeX")
     job("figure", _figure, "draw one figure", "name")
     job("claims", _claims, "judge every published claim by the scores")
     job("report", _report, "write one self-contained page of everything")
@@ -120,6 +122,7 @@ def _add_user_steps(steps: Any) -> None:
         help="results folder of a finished preset (default: %(default)s)",
     )
     upscale.add_argument("--seed", type=int, default=0)
+    _add_efficiency(steps)
     score = _add(steps, "score", _score, "score any two folders of images, paired by name")
     score.add_argument("--sr", type=Path, required=True, help="folder of the images to be scored")
     score.add_argument("--hr", type=Path, help="folder of the references; not needed by niqe, musiq, ...")
@@ -136,6 +139,22 @@ def _add_user_steps(steps: Any) -> None:
     score.add_argument("--download", action="store_true", help="fetch absent metric weights from the network")
 
 
+def _add_efficiency(steps: Any) -> None:
+    """What a method costs before it is trained."""
+    summary = "count and time a method with fresh weights at its published size, on this machine; prints JSON"
+    efficiency = _add(steps, "efficiency", _efficiency, summary)
+    efficiency.add_argument("method")
+    efficiency.add_argument("--stage", help="default: the one that makes the method's images")
+    efficiency.add_argument(
+        "--set", action="append", default=[], metavar="KEY=YAML", help="change a setting in every stage that has it"
+    )
+    efficiency.add_argument(
+        "--training", action="store_true", help="instead, the memory of a training step, computed without a GPU"
+    )
+    efficiency.add_argument("--batch", type=int, help="of that step (default: the published one)")
+    efficiency.add_argument("--crop", type=int, help="its HR side in pixels (default: the published one)")
+
+
 def _add(steps: Any, name: str, step: Step, summary: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = steps.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
@@ -145,12 +164,17 @@ def _add(steps: Any, name: str, step: Step, summary: str) -> argparse.ArgumentPa
 
 
 def _resolved(options: argparse.Namespace) -> Plan:
-    import yaml
-
     from tvqsr.plan import Plan
 
+    return Plan.load(options.preset, _changes(options.set))
+
+
+def _changes(items: Sequence[str]) -> dict[str, Any]:
+    """Values of `--set KEY=YAML`, by key."""
+    import yaml
+
     changes = {}
-    for item in options.set:
+    for item in items:
         key, separator, value = item.partition("=")
         try:
             changes[key] = yaml.safe_load(value)
@@ -158,7 +182,7 @@ def _resolved(options: argparse.Namespace) -> Plan:
             separator = ""
         if not separator:
             raise UserError(f"--set {item}: expected KEY=YAML")
-    return Plan.load(options.preset, changes)
+    return changes
 
 
 def _stored(folder: Path) -> Plan:
@@ -235,6 +259,33 @@ def _score_entry(options: argparse.Namespace) -> None:
     from tvqsr.score.job import score
 
     score(plan, options.entry, options.seed, options.testset)
+
+
+def _measure_entry(options: argparse.Namespace) -> None:
+    plan = _stored(options.results)
+    plan.entry(options.entry)
+    from tvqsr.efficiency.job import measure_entry
+
+    measure_entry(plan, options.entry)
+
+
+def _efficiency_table(options: argparse.Namespace) -> None:
+    from tvqsr.report.efficiency import write_efficiency
+
+    write_efficiency(_stored(options.results))
+
+
+def _efficiency(options: argparse.Namespace) -> None:
+    from tvqsr.efficiency.job import published_cost, published_training_memory
+
+    changes = _changes(options.set)
+    if options.training:
+        result = published_training_memory(options.method, options.stage, changes, options.batch, options.crop)
+    elif options.batch is not None or options.crop is not None:
+        raise UserError("--batch and --crop are of --training; give that, too, or leave them out")
+    else:
+        result = published_cost(options.method, options.stage, changes)
+    sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")
 
 
 def _table(options: argparse.Namespace) -> None:

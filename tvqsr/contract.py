@@ -80,6 +80,10 @@ class Upscaler(nn.Module):
         """
         return None
 
+    def carried_along(self) -> list[nn.Module]:
+        """Modules that the authors' model carries and counts among its parameters, though inference needs none."""
+        return []
+
     def codes_of_hr(self, hr: Tensor) -> Tensor | None:
         """Indices that the tokenizer gives HR, for index accuracy; None where there is nothing to compare with."""
         return None

@@ -45,6 +45,12 @@ class Paths:
     def table(self, table: str, testset: str, kind: str) -> Path:
         return self.root / "tables" / f"{table}.{testset}.{kind}"
 
+    def efficiency(self, entry: str) -> Path:
+        return self.root / "efficiency" / f"{entry}.json"
+
+    def efficiency_table(self, kind: str) -> Path:
+        return self.root / "tables" / f"efficiency.{kind}"
+
     def figure(self, name: str) -> Path:
         return self.root / "figures" / f"{name}.png"
 

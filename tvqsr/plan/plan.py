@@ -157,6 +157,11 @@ class Plan:
         computable = [[name, unavailable(name, self.preset.downloads) is None] for name in protocols]
         return digest([computable, self.crop_on(testset), source_digest(PACKAGE / "score" / "job.py")])
 
+    def efficiency_key(self, entry: str) -> str:
+        """Changes when the entry's run, its code or what measures it does."""
+        code = source_digest(PACKAGE / "efficiency" / "job.py", self.entries[entry].method.plugin)
+        return digest([self.upscale_key(entry), code])
+
     def claims_key(self) -> str:
         """Changes when the claims of a method in use, or the code that judges them, do."""
         claims = [

@@ -109,6 +109,8 @@ class Preset(Strict):
     protocols: Annotated[tuple[str, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     crop: Annotated[int, Field(ge=0)] = 4
     """Border left out of PSNR and SSIM, in HR pixels."""
+    efficiency: bool = False
+    """Whether the cost of each entry (parameters, MACs, time, memory) is part of the whole run; it holds all cores."""
     runtime: Runtime = Runtime()
     training: dict[str, Any] = {}
     """Changes for every stage of every method: one budget for all."""

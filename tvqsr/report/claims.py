@@ -12,6 +12,7 @@ from tvqsr.files import write_text
 from tvqsr.plan import Plan
 from tvqsr.plan.method import Method
 from tvqsr.plan.schema import Strict, parse, read_yaml
+from tvqsr.report.efficiency import cost_scores
 from tvqsr.report.scores import load_scores, per_image, summarise
 from tvqsr.statistics import mean_interval
 
@@ -44,6 +45,8 @@ class Claim(Strict):
     """Entry -> published number; null where the paper has one that no source at hand tells; empty where it has none."""
     better: str | None = None
     worse: str | None = None
+    hardware: str | None = None
+    """The machine that a number holds for: part of its GPU's name. On another one the number is not judged."""
     tolerance: float | None = None
     """How far a reproduced value may lie from the published one."""
 
@@ -94,7 +97,8 @@ def judge(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
 
 def write_claims(plan: Plan) -> None:
     """Write `claims.csv`."""
-    write_text(plan.paths.claims, judge(plan, load_scores(plan)).to_csv(index=False))
+    scores = pd.concat([load_scores(plan), cost_scores(plan)], ignore_index=True)
+    write_text(plan.paths.claims, judge(plan, scores).to_csv(index=False))
 
 
 def _about(claim: Claim, method: Method) -> dict[str, Any]:
@@ -179,6 +183,9 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
         return _not_run(_why_absent(here, entry, claim.protocol), published)
     row = summary.iloc[0]
     measured = f"{row['mean']:.{int(row.decimals)}f}"
+    if claim.hardware and claim.hardware not in (device := str(here.iloc[0].device)):
+        why = f"published on {claim.hardware}, measured on {device}: {measured}"
+        return _not_run(why, published)
     told = {"tested_on": claim.dataset, "measured": measured, "reported": published}
     if reported is None:
         return told | {"verdict": "published value unknown", "why": "no source at hand gives the paper's number"}

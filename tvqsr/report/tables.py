@@ -133,17 +133,18 @@ def markdown(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) 
 
 def latex(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> str:
     r"""A booktabs table; needs `\usepackage{booktabs}`."""
-    table = grid(plan, summary, plus_minus="+-").map(_escaped).rename(columns=_escaped)
+    table = grid(plan, summary, plus_minus="+-").map(escaped).rename(columns=escaped)
     table = table.map(lambda text: text.replace("+-", r"$\pm$"))
     table.columns = [name.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$") for name in table.columns]
-    caption = _escaped(heading(plan.tables[name], testset, summary)).replace("±", r"$\pm$")
+    caption = escaped(heading(plan.tables[name], testset, summary)).replace("±", r"$\pm$")
     body = table.to_latex(
         index=False, caption=caption, label=f"tab:{name}-{testset}", column_format="l" + "r" * (table.shape[1] - 1)
     )
     return body + "".join(f"% {line}\n" for line in notes(summary))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text for LaTeX."""
     for character in "&%_#$":
         text = text.replace(character, f"\\{character}")
     return text

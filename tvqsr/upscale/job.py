@@ -59,9 +59,13 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
 def load_upscaler(plan: Plan, entry: EntryPlan, seed: int) -> tuple[Upscaler, torch.device]:
     """An entry's networks, ready on the best device there is."""
     trained = load_trained(plan, entry.run, seed) if entry.run else None
-    device = torch.device("cuda" if plan.preset.runtime.gpus and torch.cuda.is_available() else "cpu")
-    model = load_plugin(entry.method).upscaler(trained).to(device).eval()
-    return model.requires_grad_(False), device
+    return ready(load_plugin(entry.method).upscaler(trained), plan.preset.runtime.gpus)
+
+
+def ready(model: Upscaler, gpus: int) -> tuple[Upscaler, torch.device]:
+    """A model in inference on the best device there is."""
+    device = torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
+    return model.to(device).eval().requires_grad_(False), device
 
 
 def upscale_photo(plan: Plan, entry_name: str, seed: int, source: Path, target: Path) -> tuple[Pixels, float]:

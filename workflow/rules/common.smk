@@ -93,8 +93,15 @@ def figure_inputs(wildcards):
     return scored if wildcards.figure == "codebook" else scored + run_files(PATHS.curve)
 
 
+def costs(*kinds):
+    """Files of the table of costs, where that is part of the whole run."""
+    if not PLAN.preset.efficiency:
+        return []
+    return [PATHS.efficiency_table(kind) for kind in kinds]
+
+
 def all_results():
     """What the default target asks for."""
     tables = [path for table in PLAN.tables for path in table_files(table)]
     figures = [PATHS.figure(name) for name in FIGURES]
-    return [*tables, *figures, PATHS.claims, PATHS.report]
+    return [*tables, *costs("csv", "md", "tex"), *figures, PATHS.claims, PATHS.report]

@@ -61,6 +61,7 @@ rule claims:
     input:
         scores=every(PATHS.scores),
         images=every(PATHS.images_record),
+        costs=costs("csv"),
     output:
         report(
             PATHS.claims,
@@ -89,6 +90,7 @@ rule page:
         figures=[PATHS.figure(name) for name in FIGURES],
         runs=run_files(PATHS.run_record),
         claims=PATHS.claims,
+        costs=costs("csv"),
         manifests=[
             PATHS.manifest(name)
             for name in dict.fromkeys(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from tvqsr.contract import Stage, Trained, Upscaler
 from tvqsr.nn.vq_inference import PredictedCodes, Reconstruction
@@ -65,6 +65,12 @@ class SuperResolution(PredictedCodes):
         predicted = self._predict(image)
         codes = self.quantizer.lookup(predicted.logits.argmax(dim=1))
         return (self.image_path(predicted.structure + codes) + 1) / 2
+
+    def carried_along(self) -> list[nn.Module]:
+        """The layer before the codebook: with it the parameters are the 57 M that the paper reports."""
+        tokenizer = self._reference[0]
+        assert isinstance(tokenizer, Tokenizer)
+        return [tokenizer.fusion]
 
     def codes(self, image: Tensor) -> Tensor:
         return self._predict(image).logits.argmax(dim=1)

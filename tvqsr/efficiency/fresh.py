@@ -1,0 +1,68 @@
+"""A method with fresh weights at its published size: what can be counted before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tvqsr.contract import Stage, Trained
+from tvqsr.errors import UserError
+from tvqsr.plan.method import Method, StageSpec, Value, load_method
+from tvqsr.plan.schema import suggestion
+from tvqsr.plugins import load_plugin
+
+
+class FreshStages:
+    """Stages as `method.yaml` publishes them, but for `changes`, which every stage takes that has such a setting.
+
+    Each is built once and kept in `stages`, by `method.stage`.
+    """
+
+    def __init__(self, changes: Mapping[str, Any]) -> None:
+        self.changes = changes
+        self.stages: dict[str, Stage] = {}
+        self._trained: dict[str, Trained] = {}
+        self._taken: set[str] = set()
+
+    def build(self, method: Method, stage: str, perceptual: bool = False) -> Trained:
+        """A run that was never trained, with those it needs.
+
+        Only with `perceptual` do its losses get their perceptual network, whose weights must be on the machine.
+        Raises UserError for an unknown stage or a wrong value.
+        """
+        key = f"{method.name}.{stage}"
+        if key not in self._trained:
+            if stage not in method.spec.stages:
+                raise UserError(
+                    f"--stage {stage}: `{method.name}` has no such stage{suggestion(stage, method.spec.stages)}"
+                )
+            spec = method.spec.stages[stage]
+            needs = {need: self._need(method, need) for need in spec.needs}
+            settings = self._settings(spec, perceptual)
+            self.stages[key] = built = load_plugin(method).stage(stage, settings, needs)
+            weights = {
+                f"{network}.{name}": value
+                for network, module in built.networks.items()
+                for name, value in module.state_dict().items()
+            }
+            self._trained[key] = Trained(stage, settings, weights, needs)
+        return self._trained[key]
+
+    def check_all_taken(self) -> None:
+        """Refuse a change that no stage built so far has a setting for."""
+        if unknown := sorted(set(self.changes) - self._taken):
+            raise UserError(f"--set {unknown[0]}: no stage of {', '.join(self.stages)} has such a setting")
+
+    def _need(self, method: Method, need: str) -> Trained:
+        other, _, stage = need.rpartition(".")
+        return self.build(load_method(other, str(method.folder / "method.yaml")) if other else method, stage)
+
+    def _settings(self, spec: StageSpec, perceptual: bool) -> dict[str, Value]:
+        values = {name: setting.default for name, setting in spec.settings.items()}
+        if "perceptual" in values and not perceptual:
+            values["perceptual"] = "none"
+        for name, value in self.changes.items():
+            if name in spec.settings:
+                values[name] = spec.settings[name].check(value, f"--set {name}")
+                self._taken.add(name)
+        return values

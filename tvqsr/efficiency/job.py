@@ -1,0 +1,117 @@
+"""Measure an entry of a plan, or a method at its published size before it was ever trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from tvqsr.contract import Stage, Upscaler
+from tvqsr.efficiency.cost import inference_cost
+from tvqsr.efficiency.fresh import FreshStages
+from tvqsr.efficiency.training import training_memory
+from tvqsr.errors import UserError
+from tvqsr.files import read_json, write_json
+from tvqsr.plan import Plan
+from tvqsr.plan.method import load_method
+from tvqsr.plugins import load_plugin
+from tvqsr.provenance import provenance
+from tvqsr.upscale.job import load_upscaler, ready
+
+
+def measure_entry(plan: Plan, entry_name: str) -> None:
+    """Write `efficiency/<entry>.json`: parameters, MACs, time and memory of the entry's first seed."""
+    entry = plan.entry(entry_name)
+    seed = entry.seeds[0]
+    torch.set_num_threads(plan.preset.runtime.threads)
+    model, device = load_upscaler(plan, entry, seed)
+    runs = entry.run.lineage() if entry.run else []
+    trained = {run.name: read_json(plan.paths.run_record(run.name, seed))["parameters"] for run in runs}
+    record = {
+        "entry": entry_name,
+        "run": entry.run.name if entry.run else None,
+        "seed": seed,
+        "reads": entry.reads,
+        "parameters": {"inference": count(model), "counted": counted(model), "trained": trained},
+        **inference_cost(model, entry.reads, device),
+        "made_by": provenance(),
+    }
+    write_json(plan.paths.efficiency(entry_name), record)
+
+
+def published_cost(method_name: str, stage: str | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The same numbers for a method with fresh weights, as published but for `changes` (setting -> value).
+
+    Beside them, parameters by part. Raises UserError for an unknown method, stage or setting.
+    """
+    method = load_method(method_name, "tvqsr efficiency")
+    stage = stage or method.spec.upscales_with
+    fresh = FreshStages(changes)
+    trained = fresh.build(method, stage) if stage else None
+    fresh.check_all_taken()
+    model, device = ready(load_plugin(method).upscaler(trained), gpus=1)
+    reads = ("hr" if method.spec.stages[stage].trains_on == "hr" else "lr") if stage else method.spec.reads
+    stages = fresh.stages.items()
+    return {
+        "method": method.name,
+        "stage": stage,
+        "reads": reads,
+        "changed": dict(changes),
+        "parameters": {
+            "inference": count(model),
+            "counted": counted(model),
+            "trained": {name: count(built.moved_by(built.generator)) for name, built in stages},
+            "parts": {name: _parts(built) for name, built in stages},
+        },
+        **inference_cost(model, reads, device),
+        "made_by": provenance(),
+    }
+
+
+def published_training_memory(
+    method_name: str, stage: str | None, changes: Mapping[str, Any], batch_size: int | None, hr_crop: int | None
+) -> dict[str, Any]:
+    """Memory of a training step of a stage in fp32, at its last step; batch and crop are the published ones if None.
+
+    Raises UserError for what cannot be trained, and where the weights of a perceptual loss are not here.
+    """
+    method = load_method(method_name, "tvqsr efficiency")
+    stage = stage or method.spec.upscales_with
+    if stage is None:
+        raise UserError(f"--training: method `{method.name}` has nothing to train")
+    fresh = FreshStages(changes)
+    fresh.build(method, stage, perceptual=True)
+    fresh.check_all_taken()
+    published = method.spec.stages[stage].training
+    batch_size = published.batch_size if batch_size is None else batch_size
+    hr_crop = published.hr_crop if hr_crop is None else hr_crop
+    if batch_size < 1:
+        raise UserError(f"--batch {batch_size}: expected 1 or more")
+    if hr_crop < 1 or hr_crop % method.spec.crop_multiple:
+        raise UserError(f"--crop {hr_crop}: {method.name} needs a multiple of {method.spec.crop_multiple}")
+    memory = training_memory(fresh.stages[f"{method.name}.{stage}"], batch_size, hr_crop, step=published.iterations - 1)
+    about = {"method": method.name, "stage": stage, "changed": dict(changes)}
+    return {**about, "batch_size": batch_size, "hr_crop": hr_crop, "precision": "float32", "mib": memory}
+
+
+def count(module: nn.Module) -> int:
+    """Parameters of a module, each once."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def counted(model: Upscaler) -> int:
+    """Parameters as the authors count them: with what their model carries along."""
+    return count(model) + sum(count(module) for module in model.carried_along())
+
+
+def _parts(stage: Stage) -> dict[str, int]:
+    """Parameters by network, and by part where its parts have names: `tokenizer.fusion`."""
+    parts: dict[str, int] = {}
+    for name, network in stage.networks.items():
+        if isinstance(network, nn.Sequential):
+            parts[name] = count(network)
+        else:
+            parts |= {f"{name}.{part}": count(module) for part, module in network.named_children()}
+    return parts

@@ -1,0 +1,99 @@
+"""Memory of a training step, computed on shapes alone: in seconds, on any machine, without the memory itself."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+
+from tvqsr.contract import Stage
+from tvqsr.data.crops import Batch
+from tvqsr.nn.swin import forget_masks
+
+SCALE = 4
+ADAM_MOMENTS = 2
+
+
+def training_memory(stage: Stage, batch_size: int, hr_crop: int, step: int) -> dict[str, Any]:
+    """MiB that a step holds in fp32, at `step` (counted from 0; a late one has all losses on).
+
+    Weights with buffers and frozen networks, gradients and Adam's moments of all that moves, the running average, and
+    per player what its losses save for backward. Left out: the gradients on the way back, workspaces, and what the
+    device's runtime takes for itself.
+    """
+    moving = [_size(stage.moved_by(player)) for player in stage.players]
+    parts = {
+        "weights": sum(_bytes(t) for t in _own(stage)),
+        "gradients": sum(moving),
+        "adam": ADAM_MOMENTS * sum(moving),
+        "running_average": _size(stage.moved_by(stage.generator)),
+    }
+    saved = {player: saved_bytes(stage, player, batch_size, hr_crop, step) for player in stage.players}
+    total = sum(parts.values()) + max(saved.values())
+    return {
+        **{name: _mib(value) for name, value in parts.items()},
+        "saved_for_backward": {player: _mib(value) for player, value in saved.items()},
+        "total": _mib(total),
+    }
+
+
+def saved_bytes(stage: Stage, player: str, batch_size: int, hr_crop: int, step: int, fake: bool = True) -> int:
+    """Bytes of the storages, each counted once, that a player's losses save for backward beside the weights.
+
+    With `fake`, tensors have shapes but no values (torch's FakeTensorMode); without, the losses are really computed.
+    """
+    mode = FakeTensorMode(allow_non_fake_inputs=True) if fake else None
+    own = _own(stage)
+    if mode:
+        own += [mode.from_tensor(tensor) for tensor in own]
+    # Keyed by address, with the storage as value: kept alive, its address is not given to another one.
+    saved: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage._cdata] = storage
+        return tensor
+
+    context: AbstractContextManager[Any] = mode or nullcontext()
+    try:
+        with context:
+            lr_crop = hr_crop // SCALE
+            batch = Batch(torch.rand(batch_size, 3, hr_crop, hr_crop), torch.rand(batch_size, 3, lr_crop, lr_crop))
+            if player != stage.generator:
+                # The generator moves first: it leaves the image that the others judge.
+                _let_move(stage, stage.generator)
+                stage(stage.generator, batch, step)
+            _let_move(stage, player)
+            with saved_tensors_hooks(keep, lambda tensor: tensor):
+                stage(player, batch, step)
+    finally:
+        if mode:
+            forget_masks()
+    for tensor in own:
+        saved.pop(tensor.untyped_storage()._cdata, None)
+    return sum(storage.nbytes() for storage in saved.values())
+
+
+def _let_move(stage: Stage, player: str) -> None:
+    stage.requires_grad_(False)
+    stage.moved_by(player).requires_grad_(True)
+
+
+def _own(stage: Stage) -> list[Tensor]:
+    return [*stage.parameters(), *stage.buffers()]
+
+
+def _size(module: torch.nn.Module) -> int:
+    return sum(_bytes(parameter) for parameter in module.parameters())
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _mib(value: int) -> float:
+    return round(value / 2**20, 1)

@@ -1,0 +1,129 @@
+"""The table of costs: parameters, multiply-accumulates, time and memory per entry, as measured on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from tvqsr.files import read_json, write_text
+from tvqsr.plan import Plan
+from tvqsr.report.tables import escaped
+
+COST_SET = "input_64"
+_COSTS: dict[str, tuple[str, int, Callable[[dict[str, Any]], float | None]]] = {
+    "parameters_m": ("Parameters as the authors count them, millions", 2, lambda r: r["parameters"]["counted"] / 1e6),
+    "gmacs": ("MACs, billions", 1, lambda r: None if r["macs"] is None else r["macs"] / 1e9),
+    "milliseconds": ("Milliseconds per image", 1, lambda r: r["milliseconds"]["median"]),
+}
+"""Protocol -> title, decimals, value from an entry's record."""
+
+HEADING = (
+    "One image in fp32, batch 1: LR 64 x 64 to 256 x 256, or HR 256 x 256 for entries that read HR. "
+    "Parameters are those that inference holds; counted are, beside them, those that the authors' model carries along. "
+    "MACs are of convolutions, matrix products and attention. "
+    "Time is the median [quartiles] after warming up."
+)
+
+
+def write_efficiency(plan: Plan) -> None:
+    """Write `tables/efficiency.{csv,md,tex}` from every entry's measurement."""
+    records = {name: read_json(plan.paths.efficiency(name)) for name in plan.entries}
+    shown = grid(plan, records)
+    told = notes(plan, records)
+    rows = [_row(plan, name, record) for name, record in records.items()]
+    write_text(plan.paths.efficiency_table("csv"), pd.DataFrame(rows).to_csv(index=False))
+    bullets = "".join(f"- {line}\n" for line in told)
+    write_text(
+        plan.paths.efficiency_table("md"),
+        f"{HEADING}\n\n{shown.to_markdown(index=False, disable_numparse=True)}\n\n{bullets}",
+    )
+    write_text(plan.paths.efficiency_table("tex"), latex(shown) + "".join(f"% {line}\n" for line in told))
+
+
+def cost_scores(plan: Plan) -> pd.DataFrame:
+    """The costs as scores of the set `input_64`, for claims; without rows where they were not measured."""
+    rows = []
+    measured = [entry for entry in plan.entries.values() if plan.preset.efficiency]
+    for entry in (entry for entry in measured if plan.paths.efficiency(entry.name).is_file()):
+        record = read_json(plan.paths.efficiency(entry.name))
+        where = {"entry": entry.name, "seed": entry.seeds[0], "testset": COST_SET, "image": "(set)"}
+        for name, (title, decimals, value) in _COSTS.items():
+            about = {"protocol": name, "title": title, "decimals": decimals, "definition": title}
+            of_all = {"higher_is_better": False, "crop": 0, "reason": None, "device": record["device"]}
+            rows.append(where | about | of_all | {"value": value(record)})
+    return pd.DataFrame(rows)
+
+
+def grid(plan: Plan, records: dict[str, Any]) -> pd.DataFrame:
+    """One row per entry, formatted for readers; `n/a` where there is no number."""
+    rows = []
+    for name, record in records.items():
+        time = record["milliseconds"]
+        low, high = time["quartiles"]
+        threads = f", {record['threads']} thread(s)" if record["device"] == "cpu" else ""
+        rows.append(
+            {
+                "Entry": plan.entries[name].title,
+                "Reads": record["reads"].upper(),
+                "Parameters (M)": f"{record['parameters']['inference'] / 1e6:.2f}",
+                "Counted (M)": f"{record['parameters']['counted'] / 1e6:.2f}",
+                "MACs (G)": _number(record["macs"], 1e9, 2),
+                "Time (ms)": f"{time['median']:.1f} [{low:.1f}, {high:.1f}]",
+                "Peak memory (MiB)": _number(record["peak_memory_mib"], 1, 0),
+                "Device": f"{record['device']}{threads}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def notes(plan: Plan, records: dict[str, Any]) -> list[str]:
+    """What the memory is, and why what is n/a is n/a: each line once, with the entries that it is about."""
+    entries: dict[str, list[str]] = {}
+    for name, record in records.items():
+        title = plan.entries[name].title
+        if record["peak_memory_of"]:
+            entries.setdefault(f"Peak memory is the {record['peak_memory_of']}", []).append(title)
+        for label, reason in (("MACs are", record["macs_reason"]), ("Peak memory is", record["peak_memory_reason"])):
+            if reason:
+                entries.setdefault(f"{label} n/a: {reason}", []).append(title)
+    return [
+        f"{line} ({', '.join(titles) if len(titles) < len(records) else 'all'})." for line, titles in entries.items()
+    ]
+
+
+def latex(shown: pd.DataFrame) -> str:
+    r"""A booktabs table; needs `\usepackage{booktabs}`."""
+    table = shown.map(escaped).rename(columns=escaped)
+    return table.to_latex(
+        index=False,
+        caption=escaped(HEADING),
+        label="tab:efficiency",
+        column_format="l" + "r" * (table.shape[1] - 1),
+    )
+
+
+def _row(plan: Plan, name: str, record: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of an entry as they are, for programs."""
+    low, high = record["milliseconds"]["quartiles"]
+    return {
+        "entry": name,
+        "title": plan.entries[name].title,
+        "reads": record["reads"],
+        "input_side": record["input"][-1],
+        "parameters": record["parameters"]["inference"],
+        "parameters_counted": record["parameters"]["counted"],
+        "macs": record["macs"],
+        "milliseconds": record["milliseconds"]["median"],
+        "milliseconds_q1": low,
+        "milliseconds_q3": high,
+        "timed_images": record["timed_images"],
+        "peak_memory_mib": record["peak_memory_mib"],
+        "device": record["device"],
+        "threads": record["threads"],
+    }
+
+
+def _number(value: float | None, unit: float, digits: int) -> str:
+    return "n/a" if value is None else f"{value / unit:.{digits}f}"

@@ -1,0 +1,55 @@
+# What the entries cost: `snakemake --cores all efficiency`. Measured one at a time, on a machine that does nothing else.
+def efficiency_weights(wildcards):
+    """Weights behind the seed of an entry that is measured; none for a control."""
+    entry = PLAN.entries[wildcards.entry]
+    lineage = entry.run.lineage() if entry.run else []
+    return [PATHS.weights(needed.name, entry.seeds[0]) for needed in lineage]
+
+
+rule efficiency:
+    input:
+        [PATHS.efficiency_table(kind) for kind in TABLE_KINDS],
+
+
+rule measure:
+    input:
+        efficiency_weights,
+    output:
+        PATHS.efficiency("{entry}"),
+    log:
+        PATHS.logs / "measure" / "{entry}.log",
+    # All cores, so that no other job disturbs the clock; the job itself uses the preset's `threads`.
+    threads: workflow.cores or PLAN.preset.runtime.threads
+    resources:
+        gpu=PLAN.preset.runtime.gpus,
+    params:
+        plan=PLAN_FILE,
+        key=lambda wildcards: PLAN.efficiency_key(wildcards.entry),
+    message:
+        "Cost of {wildcards.entry}"
+    shell:
+        "tvqsr measure-entry {params.plan} {wildcards.entry} 2>&1 | tee -i {log:q}"
+
+
+rule efficiency_table:
+    input:
+        [PATHS.efficiency(entry) for entry in PLAN.entries],
+    output:
+        [
+            report(
+                PATHS.efficiency_table(kind),
+                category="Tables",
+                caption="../report/efficiency.rst",
+                labels={"test set": "(cost)", "format": kind},
+            )
+            for kind in TABLE_KINDS
+        ],
+    log:
+        PATHS.logs / "efficiency_table.log",
+    params:
+        plan=PLAN_FILE,
+        key=PLAN.report_key("efficiency.py"),
+    message:
+        "Table of costs"
+    shell:
+        "tvqsr efficiency-table {params.plan} 2>&1 | tee -i {log:q}"
