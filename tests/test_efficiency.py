@@ -190,7 +190,7 @@ def measured(**changes: Any) -> dict[str, Any]:
     return {
         "reads": "lr",
         "input": [1, 3, 64, 64],
-        "parameters": {"inference": 53849331},
+        "parameters": {"inference": 53849331, "counted": 57523955},
         "macs": 100623187968,
         "macs_reason": None,
         "milliseconds": {"median": 38.04, "quartiles": [37.1, 39.2]},
@@ -214,7 +214,7 @@ def test_the_table_of_costs(tiny_plan: Plan) -> None:
     assert table.loc["tvqrap", "macs"] == 100623187968
     assert table.peak_memory_mib.isna().sum() == 1
     text = tiny_plan.paths.efficiency_table("md").read_text()
-    row = "| 53.85 | 100.62 | 38.0 [37.1, 39.2] | 512 | cpu, 2 thread(s) |"
+    row = "| 53.85 | 57.52 | 100.62 | 38.0 [37.1, 39.2] | 512 | cpu, 2 thread(s) |"
     assert row in " ".join(text.split())
     assert "- MACs are n/a: nothing to count (Bicubic)." in text
     assert "- Peak memory is n/a: not on this system (Bicubic)." in text

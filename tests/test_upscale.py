@@ -15,7 +15,7 @@ from tests.conftest import TINY, Command
 from tvqsr.contract import Upscaler
 from tvqsr.data.images import read_image
 from tvqsr.plan import Plan
-from tvqsr.train.job import save_weights
+from tvqsr.train.weights import save_weights
 from tvqsr.upscale.codes import CodeUse
 from tvqsr.upscale.padding import padded, reflect_to_multiple
 

@@ -7,19 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
-from torch import Tensor
-
-from tvqsr.contract import Trained
 from tvqsr.data.crops import CropSampler
-from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json, written_beside
 from tvqsr.plan import Plan, Run
 from tvqsr.plan.digest import digest
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import peak_memory_mib, provenance
 from tvqsr.train.loop import Fit, fit
+from tvqsr.train.weights import load_trained, save_weights
 
 
 def train(plan: Plan, run_name: str, seed: int) -> None:
@@ -50,31 +45,6 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
     _write_curve(folder / "curve.csv", result.curve)
     write_json(folder / "run.json", _record(run, seed, inputs, result, time.perf_counter() - started))
     save_weights(folder / "weights.safetensors", result.weights, run.name)
-
-
-def save_weights(path: Path, weights: dict[str, Tensor], run: str) -> None:
-    """Write tensors as safetensors in one step, with the name of the run that they are of."""
-    content = save({name: tensor.contiguous() for name, tensor in weights.items()}, metadata={"run": run})
-    with written_beside(path) as beside:
-        # Not `save_file`, which makes the file readable by its owner alone.
-        beside.write_bytes(content)
-
-
-def load_trained(plan: Plan, run: Run, seed: int) -> Trained:
-    """A finished run with its weights and those of all it needed. Raises UserError if a file is missing or damaged."""
-    path = plan.paths.weights(run.name, seed)
-    try:
-        with safe_open(path, framework="pt") as file:
-            made_for = (file.metadata() or {}).get("run")
-        weights = load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; run snakemake with the preset `{plan.name}`, which trains it") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
-    if made_for != run.name:
-        raise UserError(f"{path}: are weights of {made_for}, not of {run.name}: they belong to another configuration")
-    needs = {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
-    return Trained(run.stage, run.settings, weights, needs)
 
 
 def _write_curve(path: Path, rows: list[dict[str, float]]) -> None:

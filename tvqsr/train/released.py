@@ -19,7 +19,7 @@ from tvqsr.plan import Plan, Run
 from tvqsr.plan.method import ReleasedSpec
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import provenance
-from tvqsr.train.job import save_weights
+from tvqsr.train.weights import save_weights
 
 WRAPPERS = ("params_ema", "params", "state_dict")
 """Under what a checkpoint may hold its weights; the running average first, since that is what was published."""

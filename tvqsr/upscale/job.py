@@ -19,7 +19,7 @@ from tvqsr.files import sha256, write_json
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import peak_memory_mib, provenance
-from tvqsr.train.job import load_trained
+from tvqsr.train.weights import load_trained
 from tvqsr.upscale.codes import CodeUse
 from tvqsr.upscale.padding import padded
 

@@ -1,0 +1,39 @@
+"""A finished run's weights on disk. Apart from the loop, so that who only uses them need not import it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from tvqsr.contract import Trained
+from tvqsr.errors import UserError
+from tvqsr.files import written_beside
+from tvqsr.plan import Plan, Run
+
+
+def save_weights(path: Path, weights: dict[str, Tensor], run: str) -> None:
+    """Write tensors as safetensors in one step, with the name of the run that they are of."""
+    content = save({name: tensor.contiguous() for name, tensor in weights.items()}, metadata={"run": run})
+    with written_beside(path) as beside:
+        # Not `save_file`, which makes the file readable by its owner alone.
+        beside.write_bytes(content)
+
+
+def load_trained(plan: Plan, run: Run, seed: int) -> Trained:
+    """A finished run with its weights and those of all it needed. Raises UserError if a file is missing or damaged."""
+    path = plan.paths.weights(run.name, seed)
+    try:
+        with safe_open(path, framework="pt") as file:
+            made_for = (file.metadata() or {}).get("run")
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; run snakemake with the preset `{plan.name}`, which trains it") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
+    if made_for != run.name:
+        raise UserError(f"{path}: are weights of {made_for}, not of {run.name}: they belong to another configuration")
+    needs = {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
+    return Trained(run.stage, run.settings, weights, needs)
