@@ -213,6 +213,7 @@ def test_the_table_of_costs(tiny_plan: Plan) -> None:
     assert list(table.index) == list(tiny_plan.entries)
     assert table.loc["tvqrap", "macs"] == 100623187968
     assert table.peak_memory_mib.isna().sum() == 1
+    assert ",100623187968," in tiny_plan.paths.efficiency_table("csv").read_text()
     text = tiny_plan.paths.efficiency_table("md").read_text()
     row = "| 53.85 | 57.52 | 100.62 | 38.0 [37.1, 39.2] | 512 | cpu, 2 thread(s) |"
     assert row in " ".join(text.split())

@@ -33,7 +33,7 @@ def write_efficiency(plan: Plan) -> None:
     shown = grid(plan, records)
     told = notes(plan, records)
     rows = [_row(plan, name, record) for name, record in records.items()]
-    write_text(plan.paths.efficiency_table("csv"), pd.DataFrame(rows).to_csv(index=False))
+    write_text(plan.paths.efficiency_table("csv"), pd.DataFrame(rows).astype({"macs": "Int64"}).to_csv(index=False))
     bullets = "".join(f"- {line}\n" for line in told)
     write_text(
         plan.paths.efficiency_table("md"),
@@ -67,8 +67,8 @@ def grid(plan: Plan, records: dict[str, Any]) -> pd.DataFrame:
             {
                 "Entry": plan.entries[name].title,
                 "Reads": record["reads"].upper(),
-                "Parameters (M)": f"{record['parameters']['inference'] / 1e6:.2f}",
-                "Counted (M)": f"{record['parameters']['counted'] / 1e6:.2f}",
+                "Parameters (M)": _number(record["parameters"]["inference"], 1e6, 2),
+                "Counted (M)": _number(record["parameters"]["counted"], 1e6, 2),
                 "MACs (G)": _number(record["macs"], 1e9, 2),
                 "Time (ms)": f"{time['median']:.1f} [{low:.1f}, {high:.1f}]",
                 "Peak memory (MiB)": _number(record["peak_memory_mib"], 1, 0),
@@ -126,4 +126,7 @@ def _row(plan: Plan, name: str, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: float | None, unit: float, digits: int) -> str:
+    """In units, a plain 0 for nothing."""
+    if value == 0:
+        return "0"
     return "n/a" if value is None else f"{value / unit:.{digits}f}"

@@ -62,6 +62,13 @@ def upscale_inputs(wildcards):
     return [PATHS.weights(needed.name, wildcards.seed) for needed in lineage]
 
 
+def efficiency_weights(wildcards):
+    """Weights behind the seed of an entry that is measured; none for a control."""
+    entry = PLAN.entries[wildcards.entry]
+    lineage = entry.run.lineage() if entry.run else []
+    return [PATHS.weights(needed.name, entry.seeds[0]) for needed in lineage]
+
+
 def every(path, entries=None):
     """A path of `PATHS` for all entries (or those named), their seeds and their test sets."""
     return [

@@ -1,11 +1,4 @@
 # What the entries cost: `snakemake --cores all efficiency`. Measured one at a time, on a machine that does nothing else.
-def efficiency_weights(wildcards):
-    """Weights behind the seed of an entry that is measured; none for a control."""
-    entry = PLAN.entries[wildcards.entry]
-    lineage = entry.run.lineage() if entry.run else []
-    return [PATHS.weights(needed.name, entry.seeds[0]) for needed in lineage]
-
-
 rule efficiency:
     input:
         [PATHS.efficiency_table(kind) for kind in TABLE_KINDS],
@@ -38,9 +31,9 @@ rule efficiency_table:
         [
             report(
                 PATHS.efficiency_table(kind),
-                category="Tables",
+                category="Cost",
                 caption="../report/efficiency.rst",
-                labels={"test set": "(cost)", "format": kind},
+                labels={"format": kind},
             )
             for kind in TABLE_KINDS
         ],
