@@ -18,6 +18,7 @@ from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
+from tvqsr.plan.plan import FIGURES
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
 
@@ -122,6 +123,7 @@ def real_photos(preset: Preset, tmp_path: Path) -> Plan:
         content["methods"] = {}
         content["datasets"]["real"] = {"lr_folder": str(lr), "protocols": ["psnr_y", "musiq"]}
         content["test_on"] = ["photos_test", "real"]
+        content["efficiency"] = True
         content["tables"] = {"pair": {"title": "Two", "entries": ["nearest", "bicubic"]}}
 
     plan = Plan.load(str(preset(change)))
@@ -137,7 +139,9 @@ def test_photos_without_hr_go_all_the_way(real_photos: Plan, tvqsr: Command) -> 
         for testset in plan.test_sets(entry):
             steps += [("upscale-entry", root, entry, testset), ("score-entry", root, entry, testset)]
     steps += [("table", root, name) for name in plan.tables]
-    steps += [("figure", root, "strip"), ("figure", root, "codebook"), ("claims", root)]
+    steps += [("measure-entry", root, entry) for entry in plan.entries]
+    steps += [("efficiency-table", root), *(("figure", root, name) for name in FIGURES), ("claims", root)]
+    steps += [("report", root), ("publish", root, plan.paths.root.parent / "small")]
     for step in steps:
         result = tvqsr(*step)
         assert result.returncode == 0, result.stderr
@@ -149,6 +153,10 @@ def test_photos_without_hr_go_all_the_way(real_photos: Plan, tvqsr: Command) -> 
     text = plan.paths.table("main", "real", "md").read_text()
     assert "Bicubic" in text
     assert "MUSIQ is n/a: weights absent" in text
+    page = plan.paths.report.read_text()
+    assert 'id="costs"' in page
+    assert "real: 2 photos" in page
+    assert (plan.paths.root.parent / "small" / "tables" / "efficiency.md").is_file()
     pair = plan.paths.table("pair", "photos_test", "md").read_text()
     assert pair.startswith("Two; photos_test")
     assert pair.index("Nearest") < pair.index("Bicubic")

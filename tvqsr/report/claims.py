@@ -97,7 +97,9 @@ def judge(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
 
 def write_claims(plan: Plan) -> None:
     """Write `claims.csv`."""
-    scores = pd.concat([load_scores(plan), cost_scores(plan)], ignore_index=True)
+    scores = load_scores(plan)
+    if plan.preset.efficiency:
+        scores = pd.concat([scores, cost_scores(plan)], ignore_index=True)
     write_text(plan.paths.claims, judge(plan, scores).to_csv(index=False))
 
 

@@ -29,7 +29,7 @@ HEADING = (
 
 def write_efficiency(plan: Plan) -> None:
     """Write `tables/efficiency.{csv,md,tex}` from every entry's measurement."""
-    records = {name: read_json(plan.paths.efficiency(name)) for name in plan.entries}
+    records = cost_records(plan)
     shown = grid(plan, records)
     told = notes(plan, records)
     rows = [_row(plan, name, record) for name, record in records.items()]
@@ -42,18 +42,21 @@ def write_efficiency(plan: Plan) -> None:
     write_text(plan.paths.efficiency_table("tex"), latex(shown) + "".join(f"% {line}\n" for line in told))
 
 
+def cost_records(plan: Plan) -> dict[str, Any]:
+    """Every entry's measurement."""
+    return {name: read_json(plan.paths.efficiency(name)) for name in plan.entries}
+
+
 def cost_scores(plan: Plan) -> pd.DataFrame:
-    """The costs as scores of the set `input_64`, for claims; without rows where they were not measured."""
+    """The costs as scores of the set `input_64`, for claims."""
     rows = []
-    measured = [entry for entry in plan.entries.values() if plan.preset.efficiency]
-    for entry in (entry for entry in measured if plan.paths.efficiency(entry.name).is_file()):
-        record = read_json(plan.paths.efficiency(entry.name))
-        where = {"entry": entry.name, "seed": entry.seeds[0], "testset": COST_SET, "image": "(set)"}
-        for name, (title, decimals, value) in _COSTS.items():
-            about = {"protocol": name, "title": title, "decimals": decimals, "definition": title}
+    for name, record in cost_records(plan).items():
+        where = {"entry": name, "seed": record["seed"], "testset": COST_SET, "image": "(set)"}
+        for protocol, (title, decimals, value) in _COSTS.items():
+            about = {"protocol": protocol, "title": title, "decimals": decimals, "definition": title}
             of_all = {"higher_is_better": False, "crop": 0, "reason": None, "device": record["device"]}
             rows.append(where | about | of_all | {"value": value(record)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"value": "float64", "reason": "string"})
 
 
 def grid(plan: Plan, records: dict[str, Any]) -> pd.DataFrame:

@@ -13,6 +13,9 @@ from tvqsr import __version__
 from tvqsr.files import read_json, write_text
 from tvqsr.plan import Plan
 from tvqsr.provenance import provenance
+from tvqsr.report.efficiency import HEADING, cost_records
+from tvqsr.report.efficiency import grid as cost_grid
+from tvqsr.report.efficiency import notes as cost_notes
 from tvqsr.report.tables import grid, heading, notes, plain_words
 
 FIGURE_CAPTIONS = {
@@ -44,6 +47,7 @@ def _content(plan: Plan) -> dict[str, Any]:
         "preset": plan.preset,
         "version": __version__,
         "tables": [_table(plan, name, testset) for name in plan.tables for testset in plan.table_sets(name)],
+        "costs": _costs(plan) if plan.preset.efficiency else None,
         "figures": [
             {"name": name, "caption": text, "data": _inlined(plan.paths.figure(name))}
             for name, text in FIGURE_CAPTIONS.items()
@@ -84,6 +88,17 @@ def _table(plan: Plan, name: str, testset: str) -> dict[str, Any]:
         "rows": rows.values.tolist(),
         "words": plain_words(plan, summary),
         "notes": notes(summary),
+    }
+
+
+def _costs(plan: Plan) -> dict[str, Any]:
+    records = cost_records(plan)
+    rows = cost_grid(plan, records)
+    return {
+        "heading": HEADING,
+        "columns": list(rows.columns),
+        "rows": rows.values.tolist(),
+        "notes": cost_notes(plan, records),
     }
 
 

@@ -47,6 +47,9 @@ def small_files(plan: Plan) -> Iterator[Path]:
     for table, kind in itertools.product(plan.tables, ("csv", "md", "tex")):
         yield from (paths.table(table, testset, kind) for testset in plan.table_sets(table))
     yield from (paths.figure(name) for name in FIGURES)
+    if plan.preset.efficiency:
+        yield from (paths.efficiency_table(kind) for kind in ("csv", "md", "tex"))
+        yield from (paths.efficiency(entry) for entry in plan.entries)
     for run, seed in plan.made():
         yield from (paths.run_record(run, seed), paths.curve(run, seed))
     for entry in plan.entries.values():

@@ -135,6 +135,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
         row |= {
             "seeds": values.seed.nunique(),
             "images": values.image.nunique(),
+            "photos": group.image[group.image != "(set)"].nunique(),
             "reason": about.reason if values.empty else None,
         }
         if not values.empty:

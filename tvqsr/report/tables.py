@@ -106,7 +106,7 @@ def plain_words(plan: Plan, summary: pd.DataFrame) -> list[str]:
 
 def heading(table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
     """What the table shows, in words."""
-    images = int(summary.images.max())
+    images = int(summary.photos.max())
     return (
         f"{table.title}; {testset}: {images} photos. "
         f"Mean over images [95% bootstrap interval over images] ± standard deviation over seeds. "
