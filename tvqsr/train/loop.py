@@ -112,7 +112,8 @@ def fit(
 
 
 def _adam(stage: Stage, player: str, training: Training) -> Optimizer:
-    return Adam(stage.moved_by(player).parameters(), lr=training.learning_rate, betas=training.betas)
+    # Fused: networks of hundreds of small tensors otherwise spend a tenth of a step here.
+    return Adam(stage.moved_by(player).parameters(), lr=training.learning_rate, betas=training.betas, fused=True)
 
 
 def _set_rate(optimiser: Optimizer, training: Training, step: int) -> None:
