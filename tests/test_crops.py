@@ -16,6 +16,7 @@ from tvqsr.data.bicubic import downscale
 from tvqsr.data.crops import CropSampler
 from tvqsr.data.degrade import RECIPES, degrade
 from tvqsr.data.feed import batches
+from tvqsr.data.images import read_image
 from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
@@ -197,3 +198,28 @@ def test_lr_made_in_training_is_of_the_crop_and_its_own_seed(store: Path) -> Non
         assert torch.equal(fed[step].lr, expected)
     resumed = next(batches(sampler, 7, torch.device("cpu"), 2))
     assert torch.equal(resumed.lr, fed[7].lr)
+
+
+def test_a_photo_damaged_behind_its_header_is_left_out_of_the_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("good", "torn"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+            folder / f"{name}.png"
+        )
+    torn = folder / "torn.png"
+    torn.write_bytes(torn.read_bytes()[:2000])
+    Image.new("RGBA", (64, 64), (1, 2, 3, 128)).save(folder / "glass.png")
+    prepare(DatasetSpec(folder=str(folder), store="files"), tmp_path / "files", True, print)
+    assert [photo["name"] for photo in read_json(tmp_path / "files" / "manifest.json")["left_out"]] == ["glass"]
+    sampler = CropSampler(tmp_path / "files", training(64, 8), seed=0, with_lr=False)
+    good = (read_image(folder / "good.png") / np.float32(255)).transpose(2, 0, 1)
+    batch = sampler.batch(0).hr
+    assert all(np.array_equal(hr.numpy(), good) or np.array_equal(hr.numpy(), good[:, :, ::-1]) for hr in batch)
+    assert torch.equal(sampler.batch(0).hr, batch)
+    assert "left out of a batch: " in capsys.readouterr().err
+    (folder / "good.png").write_bytes(b"")
+    with pytest.raises(UserError, match="drawn one after the other cannot be read"):
+        sampler.batch(0)

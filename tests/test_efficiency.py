@@ -161,22 +161,24 @@ def test_mistakes_are_one_line(tvqsr: Command, words: tuple[object, ...], messag
     assert result.stderr.count("\n") == 1
 
 
-def test_an_entry_is_measured_with_its_trained_weights(results: Path, tiny_plan: Plan, tvqsr: Command) -> None:
-    result = tvqsr("measure-entry", results, "tvq_rec")
-    assert result.returncode == 2
-    assert "weights.safetensors: missing" in result.stderr
+def test_an_entry_costs_what_its_trained_networks_do_and_needs_no_training(
+    results: Path, tiny_plan: Plan, tvqsr: Command
+) -> None:
     run = tiny_plan.entry("tvq_rec").run
     assert run is not None
-    assert tvqsr("prepare", results, "photos_train").returncode == 0
-    assert tvqsr("train", results, run.name).returncode == 0
     for entry in ("tvq_rec", "hr_copy"):
         assert tvqsr("measure-entry", results, entry).returncode == 0
+    assert tvqsr("prepare", results, "photos_train").returncode == 0
+    assert tvqsr("train", results, run.name).returncode == 0
     found = json.loads(tiny_plan.paths.efficiency("tvq_rec").read_text())
     weights = load_file(tiny_plan.paths.weights(run.name, 0))
     assert found["parameters"]["inference"] == sum(
         value.numel() for name, value in weights.items() if name.startswith("tokenizer.")
     )
-    assert list(found["parameters"]["trained"]) == [run.name]
+    moved = sum(value.numel() for name, value in weights.items() if not name.startswith("discriminator."))
+    told = json.loads(tiny_plan.paths.run_record(run.name, 0).read_text())["parameters"]
+    assert found["parameters"]["trained"] == {run.name: told} == {run.name: moved}
+    assert found["parameters"]["counted"] == moved
     assert found["output"] == [1, 3, 256, 256]
     assert found["threads"] == tiny_plan.preset.runtime.threads
     low, high = found["milliseconds"]["quartiles"]
@@ -228,5 +230,4 @@ def test_the_workflow_measures_every_entry_and_makes_no_image(tmp_path: Path) ->
     planned = jobs(plan_again(tmp_path, "efficiency"))
     assert planned["measure"] == 7
     assert planned["efficiency_table"] == 1
-    assert planned["train"] == 5
-    assert not {"upscale", "score", "tables"} & set(planned)
+    assert not {"prepare", "train", "upscale", "score", "main_table"} & set(planned)

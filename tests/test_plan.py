@@ -400,3 +400,39 @@ def test_the_whole_graph_of_the_paper_is_planned_without_its_data(workspace: Pat
     assert all(plan.seeds_of(run.name) == (0,) for run in released)
     named = {entry for table in plan.tables.values() for entry in table.entries}
     assert named == set(plan.entries)
+
+
+def test_training_on_a_test_set_is_refused_wherever_it_lies(workspace: Path, photo: Path) -> None:
+    gt = workspace / "datasets" / "imagenet_test" / "gt"
+    gt.mkdir(parents=True)
+    photo.rename(gt / photo.name)
+    for folder in (gt, workspace, gt / "below"):
+        folder.mkdir(exist_ok=True)
+        (folder / "x.png").write_bytes(b"")
+        with pytest.raises(UserError, match="`imagenet_test` is used for training and for testing, or lies in"):
+            Plan.load("paper", {"train_photos": str(folder)})
+
+
+def test_changes_are_laid_over_a_preset(preset: Preset) -> None:
+    changed = Plan.load(str(preset()), {"training": {"iterations": 3}, "entries": {"bicubic": None}})
+    assert {run.training.iterations for run in changed.runs.values()} == {3}
+    assert {run.training.batch_size for run in changed.runs.values()} == {2}
+    assert "bicubic" not in changed.entries
+    assert "tvqrap" in changed.entries
+
+
+def test_an_empty_folder_of_a_set_got_by_hand_does_not_stop_the_planning(workspace: Path) -> None:
+    (workspace / "datasets" / "realset65" / "LR").mkdir(parents=True)
+    assert Plan.load("paper").prepare_key("realset65")
+
+
+def test_how_a_set_is_stored_is_part_of_it(preset: Preset) -> None:
+    one = Plan.load(str(preset()))
+    other = Plan.load(str(preset(lambda p: p["datasets"]["photos_train"].update(store="files"))))
+    assert one.prepare_key("photos_train") != other.prepare_key("photos_train")
+    assert not set(one.runs) & set(other.runs)
+
+
+def test_without_trainings_no_training_set_is_wanted(preset: Preset) -> None:
+    plan = Plan.load(str(preset(lambda p: p.update(entries={"bicubic": {"method": "bicubic"}}))))
+    assert plan.used_datasets == ["photos_test"]

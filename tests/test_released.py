@@ -103,6 +103,35 @@ def test_imported_weights_upscale_like_trained_ones(
     assert read_image(workspace / "out.png").shape == (280, 360, 3)
 
 
+def test_a_predictor_is_decoded_by_the_decoder_that_it_carries(
+    checkpoints: dict[str, Checkpoint], results: Path, tvqsr: Command, photo: Path, workspace: Path
+) -> None:
+    last = [key for key in checkpoints["tokenizer"] if key.startswith("generator.blocks_3.")][-2:]
+    white = {key: torch.zeros_like(checkpoints["tokenizer"][key]) for key in last}
+    white[next(key for key in last if key.endswith("bias"))] += 1
+    for stage, content in (
+        ("tokenizer", checkpoints["tokenizer"]),
+        ("predictor", checkpoints["predictor"]),
+        ("rap", checkpoints["predictor"] | white),
+    ):
+        torch.save({"params_ema": content}, workspace / "w.pth")
+        result = tvqsr("import-weights", "tvqrap", workspace / "w.pth", "--run", results, "--stage", stage)
+        assert result.returncode == 0, result.stderr
+    assert tvqsr("upscale", photo, workspace / "o.png", "--entry", "tvqrap_released", "--run", results).returncode == 0
+    assert (read_image(workspace / "o.png") == 255).all()
+    weights = folder_of(results, "rap") / "weights.safetensors"
+    before = weights.stat().st_mtime_ns
+    again = tvqsr("import-weights", "tvqrap", workspace / "w.pth", "--run", results, "--stage", "rap")
+    assert "is imported already" in again.stderr
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_what_is_missing_for_the_authors_entry_is_told(results: Path, tvqsr: Command, photo: Path) -> None:
+    result = tvqsr("upscale", photo, "o.png", "--entry", "tvqrap_released", "--run", results)
+    assert result.returncode == 2
+    assert re.search(r"missing; get the authors' tvqrap_\w+\.pth and run `tvqsr import-weights tvqrap", result.stderr)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

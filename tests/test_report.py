@@ -231,9 +231,12 @@ def test_other_training_photos_leave_values_open_but_not_those_of_the_authors_we
     workspace: Path, photo: Path
 ) -> None:
     rows = [values(entry, "fid", "imagenet_test", 26.5) for entry in ("tvqrap", "tvqrap_released")]
-    mine = paper_verdict(rows, "main_fid", "tvqrap", train_photos=str(photo.parent))
+    folder = photo.parent / "photos"
+    folder.mkdir()
+    photo.rename(folder / photo.name)
+    mine = paper_verdict(rows, "main_fid", "tvqrap", train_photos=str(folder))
     assert (mine.verdict, "not on the paper's" in mine.why) == ("not run", True)
-    theirs = paper_verdict(rows, "main_fid", "tvqrap_released", train_photos=str(photo.parent))
+    theirs = paper_verdict(rows, "main_fid", "tvqrap_released", train_photos=str(folder))
     assert theirs.verdict == "reproduced"
 
 

@@ -123,3 +123,14 @@ def test_perceptual_input_is_lpips_own_or_normalised_twice(monkeypatch: pytest.M
             )
             assert quirk(image, target).item() == pytest.approx(plain(*twice).item(), rel=1e-5)
         assert [quirk(*pair).item() for pair in pairs] != pytest.approx(official, rel=0.01)
+
+
+def test_lpips_as_a_loss_is_fp32_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(shared("weights", "torch_home")))
+    loss = PerceptualLoss("alex", "imagenet")
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    close = image + 0.02 * torch.randn_like(image)
+    exact = loss(image, close)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss(image, close), exact)

@@ -194,7 +194,8 @@ def _stored(folder: Path) -> Plan:
 def _plan(options: argparse.Namespace) -> None:
     plan = _resolved(options)
     for run in plan.runs.values():
-        budget = f"{run.training.iterations} iterations on {run.dataset}, seeds {list(plan.preset.seeds)}"
+        trained = f"{run.training.steps} iterations on {run.dataset}, seeds {list(plan.preset.seeds)}"
+        budget = "the authors' weights" if run.released else trained
         print(f"run    {run.name}  {budget}")
     for entry in plan.entries.values():
         print(f"entry  {entry.name}  {entry.title}, {entry.run.name if entry.run else 'nothing to train'}")

@@ -101,6 +101,10 @@ class Trained:
     weights: Mapping[str, Tensor]
     needs: Mapping[str, Trained]
 
+    def holds(self, network: str) -> bool:
+        """Whether weights of that network were saved."""
+        return any(key.startswith(f"{network}.") for key in self.weights)
+
     def load(self, network: str, module: nn.Module) -> None:
         """Fill a module with the weights saved under a network's name.
 

@@ -14,11 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tvqsr.console import say
 from tvqsr.data.area import area_resize
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
 from tvqsr.plan.training import Training
+
+ATTEMPTS = 20
 
 
 class Batch(NamedTuple):
@@ -88,8 +91,7 @@ class CropSampler:
 
     def _crop(self, random: np.random.Generator, side: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """HR crop (side, side, 3), uint8 or, where resized, float32 in [0, 1]; and its LR crop, empty if unpaired."""
-        photo = self.photos[random.integers(len(self.photos))]
-        hr = photo.hr()
+        photo, hr = self._readable(random)
         if not self.paired:
             square = side if self.training.crop == "cut" else max(min(hr.shape[:2]), side)
             hr = _mirrored(hr, square)
@@ -103,6 +105,19 @@ class CropSampler:
         hr = hr[top * self.scale :, left * self.scale :][:side, :side]
         turns = self._augmentation(random)
         return _turned(hr, *turns), _turned(lr[top:, left:][:small, :small], *turns)
+
+    def _readable(self, random: np.random.Generator) -> tuple[Photo, Pixels]:
+        """A random photo. One that turns out damaged does not end a training of days: another is drawn, and it is said.
+
+        Raises UserError if one after the other is damaged.
+        """
+        for _ in range(ATTEMPTS):
+            photo = self.photos[random.integers(len(self.photos))]
+            try:
+                return photo, photo.hr()
+            except UserError as error:
+                say(f"left out of a batch: {error}")
+        raise UserError(f"{ATTEMPTS} photos drawn one after the other cannot be read; see the lines above")
 
     def _augmentation(self, random: np.random.Generator) -> tuple[bool, int]:
         flip, turns = bool(random.integers(2)), int(random.integers(4))

@@ -31,9 +31,11 @@ def read_image(path: Path) -> Pixels:
 def listed(path: Path) -> tuple[int, int]:
     """Width and height by a photo's header, as stored, before EXIF turns it.
 
-    Raises UserError where `read_image` would refuse its kind.
+    Raises UserError for a kind that `read_image` refuses, or might refuse once it is decoded (transparency).
     """
     with _opened(path) as image:
+        if _may_be_transparent(image):
+            raise UserError(f"{path}: may be transparent; flatten it onto a background first")
         return image.size
 
 
@@ -74,8 +76,12 @@ def _has_16_bits(image: Image.Image) -> bool:
     return False
 
 
+def _may_be_transparent(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+
+
 def _as_rgb(image: Image.Image, path: Path) -> Pixels:
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    if _may_be_transparent(image):
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             raise UserError(f"{path}: is partly transparent; flatten it onto a background first")

@@ -5,11 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from tvqsr.contract import Stage, Trained
 from tvqsr.errors import UserError
+from tvqsr.plan import Run
 from tvqsr.plan.method import Method, StageSpec, Value, load_method
 from tvqsr.plan.schema import suggestion
 from tvqsr.plugins import load_plugin
+
+
+def fresh_run(run: Run) -> tuple[Trained, dict[str, Stage]]:
+    """A run of a plan, never trained, and its stages by name: what is counted and timed does not depend on weights."""
+    stages: dict[str, Stage] = {}
+    needs = {}
+    for name, need in run.needs.items():
+        needs[name], below = fresh_run(need)
+        stages |= below
+    settings = dict(run.settings) | ({"perceptual": "none"} if "perceptual" in run.settings else {})
+    stages[run.name] = built = load_plugin(run.method).stage(run.stage, settings, needs)
+    return Trained(run.stage, settings, _weights(built), needs), stages
+
+
+def _weights(stage: Stage) -> dict[str, Tensor]:
+    return {
+        f"{network}.{name}": value
+        for network, module in stage.networks.items()
+        for name, value in module.state_dict().items()
+    }
 
 
 class FreshStages:
@@ -40,12 +63,7 @@ class FreshStages:
             needs = {need: self._need(method, need) for need in spec.needs}
             settings = self._settings(spec, perceptual)
             self.stages[key] = built = load_plugin(method).stage(stage, settings, needs)
-            weights = {
-                f"{network}.{name}": value
-                for network, module in built.networks.items()
-                for name, value in module.state_dict().items()
-            }
-            self._trained[key] = Trained(stage, settings, weights, needs)
+            self._trained[key] = Trained(stage, settings, _weights(built), needs)
         return self._trained[key]
 
     def check_all_taken(self) -> None:

@@ -10,29 +10,27 @@ from torch import nn
 
 from tvqsr.contract import Stage, Upscaler
 from tvqsr.efficiency.cost import inference_cost
-from tvqsr.efficiency.fresh import FreshStages
+from tvqsr.efficiency.fresh import FreshStages, fresh_run
 from tvqsr.efficiency.training import training_memory
 from tvqsr.errors import UserError
-from tvqsr.files import read_json, write_json
+from tvqsr.files import write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.method import load_method
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import provenance
-from tvqsr.upscale.job import load_upscaler, ready
+from tvqsr.upscale.job import ready
 
 
 def measure_entry(plan: Plan, entry_name: str) -> None:
-    """Write `efficiency/<entry>.json`: parameters, MACs, time and memory of the entry's first seed."""
+    """Write `efficiency/<entry>.json`: parameters, MACs, time and memory of an entry's networks, with fresh weights."""
     entry = plan.entry(entry_name)
-    seed = entry.seeds[0]
     torch.set_num_threads(plan.preset.runtime.threads)
-    model, device = load_upscaler(plan, entry, seed)
-    runs = entry.run.lineage() if entry.run else []
-    trained = {run.name: read_json(plan.paths.run_record(run.name, seed))["parameters"] for run in runs}
+    fresh, stages = fresh_run(entry.run) if entry.run else (None, {})
+    model, device = ready(load_plugin(entry.method).upscaler(fresh), plan.preset.runtime.gpus)
+    trained = {name: count(stage.moved_by(stage.generator)) for name, stage in stages.items()}
     record = {
         "entry": entry_name,
         "run": entry.run.name if entry.run else None,
-        "seed": seed,
         "reads": entry.reads,
         "parameters": {"inference": count(model), "counted": counted(model), "trained": trained},
         **inference_cost(model, entry.reads, device),

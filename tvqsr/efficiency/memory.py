@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +20,14 @@ ON_CPU = (
 def peak_memory(run: Callable[[], object], device: torch.device) -> tuple[float | None, str]:
     """MiB that a call took at its peak, and what that number is; None and why where it cannot be measured.
 
-    On a CPU, measure a call before any other: memory that the process kept from an earlier one would not be seen.
+    On a CPU, measure a call before any other: memory that libraries kept from an earlier one would not be seen.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         run()
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1), ON_GPU
     try:
+        _give_back()
         # Linux: `5` resets the peak to what is resident now (proc(5)).
         PEAK_RESET.write_text("5")
         before = _resident("VmRSS")
@@ -32,6 +35,14 @@ def peak_memory(run: Callable[[], object], device: torch.device) -> tuple[float 
         return round(_resident("VmHWM") - before, 1), ON_CPU
     except OSError:
         return None, "this system does not let a process reset its peak memory, as Linux does"
+
+
+def _give_back() -> None:
+    """Return what is freed but still resident to the system, where the C library can: it would hide a call's growth."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _resident(field: str) -> float:

@@ -50,8 +50,9 @@ class PerceptualLoss(nn.Module):
         return super().train(False)
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
-        distance: Tensor = self.lpips(self._prepared(image), self._prepared(target))
-        return distance.mean()
+        with torch.autocast(image.device.type, enabled=False):
+            distance: Tensor = self.lpips(self._prepared(image.float()), self._prepared(target.float()))
+            return distance.mean()
 
     def _prepared(self, image: Tensor) -> Tensor:
         if self.given == "plain":

@@ -91,7 +91,7 @@ def dataset_identity(dataset: DatasetSpec, where: str) -> dict[str, Any]:
         else:
             # A set got by hand is planned before it is there: its name stands for it.
             photos = source.sha256 if isinstance(source, ArchiveSource) else dataset.source
-    return {"photos": photos, "degradation": dataset.degradation}
+    return {"photos": photos, "degradation": dataset.degradation, "store": dataset.store}
 
 
 def photo_folders(dataset: DatasetSpec, data_folder: str) -> tuple[Path | None, Path | None]:
@@ -103,6 +103,16 @@ def photo_folders(dataset: DatasetSpec, data_folder: str) -> tuple[Path | None, 
         return None, None
     root = Path(data_folder) / dataset.source
     return root / source.hr if source.hr else None, root / source.lr if source.lr else None
+
+
+def overlap(one: DatasetSpec, other: DatasetSpec, data_folder: str) -> bool:
+    """Whether two sets share photos, as far as their places tell: the same source, or a folder in the other's."""
+    if one.source is not None and one.source == other.source:
+        return True
+    mine, theirs = (
+        [folder.resolve() for folder in photo_folders(spec, data_folder) if folder] for spec in (one, other)
+    )
+    return any(a.is_relative_to(b) or b.is_relative_to(a) for a in mine for b in theirs)
 
 
 def has_hr(dataset: DatasetSpec) -> bool:

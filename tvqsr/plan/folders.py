@@ -17,7 +17,7 @@ def named_images(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and _seen(path, folder))
+    files = images_below(folder)
     if not files:
         raise UserError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     names: dict[str, Path] = {}
@@ -29,6 +29,11 @@ def named_images(folder: Path) -> dict[str, Path]:
             )
         names[name] = file
     return names
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Image files in `folder` and the folders in it, sorted; nothing hidden."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and _seen(path, folder))
 
 
 def _seen(path: Path, folder: Path) -> bool:

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from tvqsr.errors import UserError
-from tvqsr.plan.catalogue import dataset_identity, has_hr, photo_folders
+from tvqsr.plan.catalogue import dataset_identity, has_hr, overlap, photo_folders
 from tvqsr.plan.digest import digest, source_digest
-from tvqsr.plan.folders import named_images
+from tvqsr.plan.folders import images_below
 from tvqsr.plan.method import PACKAGE, Method
 from tvqsr.plan.paths import RESULTS, Paths
 from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, TableSpec, load_preset, preset_path
@@ -48,12 +48,13 @@ class Plan:
 
     @classmethod
     def load(cls, preset: str, changes: Mapping[str, Any] | None = None) -> Plan:
-        """Plan of a preset given by name or path, with top-level keys changed. Raises UserError naming file and key."""
+        """Plan of a preset given by name or path, with `changes` laid over it. Raises UserError naming file and key."""
         where = str(preset_path(preset))
         name, content = load_preset(preset, dict(changes or {}))
         builder = RunBuilder(content, where)
         for dataset in content.test_on:
             dataset_identity(content.datasets[dataset], f"{where}: datasets.{dataset}")
+        _check_apart(content, where)
         if not has_hr(content.datasets[content.test_on[0]]):
             raise UserError(
                 f"{where}: test_on: `{content.test_on[0]}` has no HR and cannot be the first: figures show it"
@@ -74,6 +75,12 @@ class Plan:
     def made(self) -> list[tuple[str, int]]:
         """All runs with their seeds."""
         return [(run, seed) for run in self.runs for seed in self.seeds_of(run)]
+
+    @cached_property
+    def used_datasets(self) -> list[str]:
+        """Sets that something is trained or tested on."""
+        trained_on = [run.dataset for run in self.runs.values() if not run.released]
+        return list(dict.fromkeys([*trained_on, *self.preset.test_on]))
 
     @cached_property
     def methods(self) -> dict[str, Method]:
@@ -126,7 +133,7 @@ class Plan:
         spec = self.preset.datasets[dataset]
         code = source_digest(PACKAGE / "data" / "prepare.py")
         folders = [folder for folder in photo_folders(spec, self.preset.data_folder) if folder and folder.is_dir()]
-        times = [file.stat().st_mtime_ns for folder in folders for file in named_images(folder).values()]
+        times = [file.stat().st_mtime_ns for folder in folders for file in images_below(folder)]
         return digest([dataset_identity(spec, dataset), times, self.is_training_set(dataset), code])
 
     def train_key(self, run: str) -> str:
@@ -160,7 +167,7 @@ class Plan:
     def efficiency_key(self, entry: str) -> str:
         """Changes when the entry's run, its code or what measures it does."""
         code = source_digest(PACKAGE / "efficiency" / "job.py", self.entries[entry].method.plugin)
-        return digest([self.upscale_key(entry), code])
+        return digest([self.upscale_key(entry), code, self.preset.runtime.threads, self.preset.runtime.gpus])
 
     def claims_key(self) -> str:
         """Changes when the claims of a method in use, or the code that judges them, do."""
@@ -181,6 +188,17 @@ class Plan:
         """Changes when the page's code or template does."""
         template = (PACKAGE / "report" / "templates" / "report.html").read_text(encoding="utf-8")
         return digest([template, self.report_key("page.py")])
+
+
+def _check_apart(preset: Preset, where: str) -> None:
+    """Refuse a test set that is trained on."""
+    for training in {preset.train_on.hr, preset.train_on.pairs}:
+        for testing in preset.test_on:
+            if overlap(preset.datasets[training], preset.datasets[testing], preset.data_folder):
+                raise UserError(
+                    f"{where}: `{testing}` is used for training and for testing, or lies in `{training}` or around it; "
+                    f"a test set must not be trained on"
+                )
 
 
 def _check_changes(builder: RunBuilder, where: str) -> None:

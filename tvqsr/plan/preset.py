@@ -67,6 +67,11 @@ class EntrySpec(Strict):
     stages: dict[Name, StageChange] = {}
 
 
+def _present(value: Any) -> Any:
+    """A mapping without those of its keys that are null."""
+    return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+
 class TableSpec(Strict):
     """A table of its own: some entries, side by side."""
 
@@ -75,7 +80,7 @@ class TableSpec(Strict):
 
 
 class Runtime(Strict):
-    """How the work is done; nothing here changes a result, so nothing here is part of a digest."""
+    """How the work is done; nothing here is part of a run's digest, since nothing here is part of what is computed."""
 
     threads: Annotated[int, Field(ge=1)] = 2
     """CPU threads of a job that runs networks."""
@@ -116,8 +121,9 @@ class Preset(Strict):
     """Changes for every stage of every method: one budget for all."""
     methods: dict[Name, dict[Name, StageChange]] = {}
     """Changes for the stages of a method."""
-    entries: Annotated[dict[Name, EntrySpec], Field(min_length=1)]
-    tables: dict[Name, TableSpec] = {}
+    entries: Annotated[dict[Name, EntrySpec], BeforeValidator(_present), Field(min_length=1)]
+    """Rows of the tables. `null` leaves out one of the preset that this one extends."""
+    tables: Annotated[dict[Name, TableSpec], BeforeValidator(_present)] = {}
     """Tables by name. `main` holds all entries unless it is given here."""
 
 
@@ -141,10 +147,10 @@ def is_preset(name: str) -> bool:
 
 
 def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
-    """Name and content of a preset, top-level keys replaced by `changes`. Raises UserError for anything wrong in it."""
+    """Name and content of a preset with `changes` laid over it. Raises UserError for anything wrong in it."""
     path = preset_path(name)
     _check_name(path)
-    preset = _with_own_photos(parse(Preset, {**_content(path), **changes}, str(path)))
+    preset = _with_own_photos(parse(Preset, _merged(_content(path), changes), str(path)))
     _check_datasets(preset, str(path))
     _check_protocols(preset.protocols, f"{path}: protocols")
     for dataset, spec in preset.datasets.items():
@@ -228,14 +234,4 @@ def _check_datasets(preset: Preset, where: str) -> None:
         if name in training and dataset.lr_folder is not None:
             raise UserError(
                 f"{where}: datasets.{name}: `lr_folder` is for test sets; LR of a training set is made here"
-            )
-    places = {
-        name: dataset.source or str(Path(dataset.folder or dataset.lr_folder or "").resolve())
-        for name, dataset in preset.datasets.items()
-    }
-    trained = {places[name] for name in training}
-    for name in preset.test_on:
-        if places[name] in trained:
-            raise UserError(
-                f"{where}: `{name}` is used for training and for testing; a test set must not be trained on"
             )

@@ -90,12 +90,16 @@ def absent(protocol: str) -> list[WeightFile]:
     return [file for file in WEIGHTS[protocol] if not file.target.is_file()]
 
 
+ABSENT = "weights absent"
+"""How the reason begins where a protocol's weights are not here."""
+
+
 def unavailable(protocol: str, downloads: bool) -> str | None:
     """Why a protocol cannot be computed here, or None if it can or, with `downloads`, if its weights may be fetched."""
     missing = absent(protocol)
     if downloads or not missing:
         return None
     return (
-        f"weights absent: {', '.join(map(str, missing))}; put them there or allow downloads "
+        f"{ABSENT}: {', '.join(map(str, missing))}; put them there or allow downloads "
         f"(`downloads: true` in the preset, `--download` of `tvqsr score`)"
     )

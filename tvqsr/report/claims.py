@@ -12,7 +12,7 @@ from tvqsr.files import write_text
 from tvqsr.plan import Plan
 from tvqsr.plan.method import Method
 from tvqsr.plan.schema import Strict, parse, read_yaml
-from tvqsr.report.efficiency import cost_scores
+from tvqsr.report.efficiency import COST_SET, cost_scores
 from tvqsr.report.scores import load_scores, per_image, summarise
 from tvqsr.statistics import mean_interval
 
@@ -20,7 +20,15 @@ FEW_IMAGES = 10
 """Below this many, a percentile bootstrap covers clearly less than its 95% (87% for five)."""
 
 Verdict = Literal[
-    "ordering holds", "ordering reversed", "undecided", "reproduced", "differs", "published value unknown", "not run"
+    "ordering holds",
+    "ordering reversed",
+    "undecided",
+    "holds without interval",
+    "reversed without interval",
+    "reproduced",
+    "differs",
+    "published value unknown",
+    "not run",
 ]
 
 
@@ -29,7 +37,8 @@ class ClaimSource(Strict):
 
     url: str
     place: str
-    trust: Literal["primary", "digest", "third party"]
+    trust: Literal["primary", "digest", "third party", "ours"]
+    """`ours`: not published; our own question in place of one whose protocol cannot be computed everywhere."""
 
 
 class Claim(Strict):
@@ -138,10 +147,12 @@ def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str, repo
     measured = f"{claim.better} {means[0]:.{digits}f}, {claim.worse} {means[1]:.{digits}f}"
     mean, interval = mean_interval(difference.tolist())
     told = {"measured": measured, "reported": reported}
-    if interval is None:
-        return told | {"verdict": "undecided", "why": "one number for the whole set: no interval"}
     seeds = set(plan.entries[claim.better].seeds) & set(plan.entries[claim.worse].seeds)
     of_seeds = [float(_advantage(here[here.seed == seed], claim).mean()) for seed in sorted(seeds)]
+    if interval is None:
+        told_of = ", ".join(f"{value:+.{digits}f}" for value in of_seeds)
+        why = f"advantage of {claim.better} by seed {told_of}; one number for the whole set, so no interval over images"
+        return told | {"verdict": _pointed(of_seeds), "why": why}
     why = (
         f"advantage of {claim.better} {mean:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}], paired: "
         f"{(difference > 0).sum()} of {len(difference)} images in favour; "
@@ -158,6 +169,13 @@ def _advantage(scores: pd.DataFrame, claim: Claim) -> pd.Series:
     paired = better.index.intersection(worse.index)
     higher = bool(scores[scores.protocol == claim.protocol].higher_is_better.all())
     return (better - worse)[paired] * (1 if higher else -1)
+
+
+def _pointed(of_seeds: list[float]) -> Verdict:
+    """Which way numbers without an interval point, if all seeds agree."""
+    if of_seeds and min(of_seeds) > 0:
+        return "holds without interval"
+    return "reversed without interval" if of_seeds and max(of_seeds) < 0 else "undecided"
 
 
 def _decided(interval: tuple[float, float], of_seeds: list[float]) -> Verdict:
@@ -177,7 +195,7 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
     if entry not in plan.entries:
         return _not_run(f"entry {entry} is not in preset {plan.name}", published)
     run = plan.entries[entry].run
-    if plan.preset.train_photos and run and not run.released:
+    if plan.preset.train_photos and run and not run.released and claim.dataset != COST_SET:
         return _not_run(f"trained on photos of {plan.preset.train_photos}, not on the paper's", published)
     here = scores[(scores.testset == claim.dataset) & (scores.entry == entry) & (scores.protocol == claim.protocol)]
     summary = summarise(here)

@@ -51,7 +51,7 @@ def cost_scores(plan: Plan) -> pd.DataFrame:
     """The costs as scores of the set `input_64`, for claims."""
     rows = []
     for name, record in cost_records(plan).items():
-        where = {"entry": name, "seed": record["seed"], "testset": COST_SET, "image": "(set)"}
+        where = {"entry": name, "seed": plan.entries[name].seeds[0], "testset": COST_SET, "image": "(set)"}
         for protocol, (title, decimals, value) in _COSTS.items():
             about = {"protocol": protocol, "title": title, "decimals": decimals, "definition": title}
             of_all = {"higher_is_better": False, "crop": 0, "reason": None, "device": record["device"]}

@@ -55,7 +55,7 @@ def _content(plan: Plan) -> dict[str, Any]:
         "orderings": _orderings(pd.read_csv(plan.paths.claims, keep_default_na=False)),
         "claims": pd.read_csv(plan.paths.claims, keep_default_na=False).to_dict("records"),
         "methods": [method.spec for method in plan.methods.values()],
-        "datasets": {name: read_json(plan.paths.manifest(name)) for name in _used_datasets(plan)},
+        "datasets": {name: read_json(plan.paths.manifest(name)) for name in plan.used_datasets},
         "runs": runs,
         "made_by": provenance(),
     }
@@ -64,18 +64,16 @@ def _content(plan: Plan) -> dict[str, Any]:
 def _orderings(claims: pd.DataFrame) -> dict[str, list[str]]:
     """Verdict -> statements of the orderings, decided ones first."""
     orderings = claims[claims.kind == "ordering"]
-    verdicts = ("ordering holds", "ordering reversed", "undecided", "not run")
+    verdicts = (
+        *("ordering holds", "ordering reversed", "holds without interval", "reversed without interval"),
+        *("undecided", "not run"),
+    )
     found = {verdict: orderings[orderings.verdict == verdict] for verdict in verdicts}
     return {
         verdict: [f"{row.statement} ({row.protocol})" for row in rows.itertuples()]
         for verdict, rows in found.items()
         if len(rows)
     }
-
-
-def _used_datasets(plan: Plan) -> list[str]:
-    trained_on = [run.dataset for run in plan.runs.values() if not run.released]
-    return list(dict.fromkeys([*trained_on, *plan.preset.test_on]))
 
 
 def _table(plan: Plan, name: str, testset: str) -> dict[str, Any]:
@@ -118,12 +116,17 @@ def _run_row(plan: Plan, run: str, seed: int) -> dict[str, Any]:
         "machine": gpu or machine["cpu"],
         "commit": (git["commit"][:9] + (" + changes" if git["dirty"] else "")) if git else "no git",
     }
+
+    def told(key: str) -> str:
+        last = record["training"]["last_phase"]
+        return f"{record['training'][key]}, then {last[key]}" if last else str(record["training"][key])
+
     if plan.runs[run].released:
         return common | dict.fromkeys(("iterations", "batch", "crop", "wall", "rate", "memory"), "released")
     return common | {
-        "iterations": record["training"]["iterations"],
-        "batch": record["training"]["batch_size"],
-        "crop": record["training"]["hr_crop"],
+        "iterations": told("iterations"),
+        "batch": told("batch_size"),
+        "crop": told("hr_crop"),
         "wall": f"{record['wall_seconds']:.0f} s",
         "rate": f"{record['images_per_second']:.1f}",
         "memory": f"{record['peak_memory_mib']:.0f} MiB",

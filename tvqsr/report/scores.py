@@ -67,7 +67,7 @@ def _one(plan: Plan, entry: EntryPlan, seed: int, testset: str) -> pd.DataFrame:
 def _code_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Index accuracy per image, use of the codebook over the set; rows without value where a method has no codes."""
     codes = record["codes"]
-    absent = "nothing is predicted" if codes else "no codebook"
+    absent = "nothing is predicted, or there is no HR to compare with" if codes else "no codebook"
     rows = [_row("index_accuracy", name, image["index_accuracy"], absent) for name, image in record["images"].items()]
     used, perplexity = (codes["used"] / codes["size"], codes["perplexity"]) if codes else (None, None)
     rows += [_row("codes_used", "(set)", used, absent), _row("code_perplexity", "(set)", perplexity, absent)]

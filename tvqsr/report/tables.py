@@ -10,6 +10,7 @@ from tvqsr.errors import UserError
 from tvqsr.files import write_text
 from tvqsr.plan import Plan
 from tvqsr.plan.preset import TableSpec
+from tvqsr.plan.protocols import ABSENT
 from tvqsr.plan.schema import suggestion
 from tvqsr.report.scores import load_scores, row_of, summarise
 
@@ -39,7 +40,7 @@ def shown_protocols(summary: pd.DataFrame) -> list[str]:
 
 def _is_shown(rows: pd.DataFrame) -> bool:
     measured = bool(rows["mean"].notna().any())
-    return measured or bool(rows.reason.fillna("").str.startswith("weights").any())
+    return measured or bool(rows.reason.fillna("").str.startswith(ABSENT).any())
 
 
 def cell(row: pd.Series, plus_minus: str = "±") -> str:

@@ -10,6 +10,7 @@ from tvqsr.errors import UserError
 from tvqsr.files import read_json, written_beside
 from tvqsr.plan import Plan
 from tvqsr.plan.folders import named_images
+from tvqsr.plan.protocols import ABSENT
 from tvqsr.score.pairs import PairFiles, Score, paired_by_name, score_pairs
 from tvqsr.score.protocol import Protocol
 from tvqsr.score.protocols import PROTOCOLS, protocols
@@ -33,11 +34,19 @@ def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
     wanted = protocols(plan.protocols_on(testset), f"preset {plan.name}: protocols of {testset}")
     crop = plan.crop_on(testset)
     scores = score_pairs(pairs, wanted, crop, plan.preset.downloads, device(plan.preset.runtime.gpus > 0))
+    _refuse_failed_downloads(plan, scores)
     by_name = {protocol.name: protocol for protocol in wanted}
     common = {"entry": entry, "seed": seed, "testset": testset}
     _write_parquet(
         plan.paths.scores(entry, seed, testset), [common | _row(s, by_name[s.protocol], crop) for s in scores]
     )
+
+
+def _refuse_failed_downloads(plan: Plan, scores: list[Score]) -> None:
+    """Where downloads are allowed, weights that could not be had are a failure, which the next run tries to mend."""
+    failed = [s for s in scores if s.value is None and (s.reason or "").startswith(ABSENT)]
+    if plan.preset.downloads and failed:
+        raise UserError(f"{failed[0].protocol}: {failed[0].reason}; or go without it: `--config downloads=false`")
 
 
 def device(gpus: bool) -> str:

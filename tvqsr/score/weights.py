@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tvqsr.console import say
 from tvqsr.files import sha256, written_beside
-from tvqsr.plan.protocols import WeightFile, absent
+from tvqsr.plan.protocols import ABSENT, WeightFile, absent
 
 
 def fetch(protocol: str) -> str | None:
@@ -19,7 +19,7 @@ def fetch(protocol: str) -> str | None:
             _fetch(file)
         except OSError as error:
             why = " ".join(str(error).split())[:200]
-            return f"weights absent: {file}; put the file there by hand, since {file.url} cannot be fetched ({why})"
+            return f"{ABSENT}: {file}; put the file there by hand, since {file.url} cannot be fetched ({why})"
     return None
 
 

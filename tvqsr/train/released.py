@@ -39,12 +39,19 @@ def import_released(plan: Plan, run_name: str, seed: int, given: Path | None = N
         _fetch(spec, place)
     path = given or place
     origin = _checked(path, place, spec)
-    weights = load_plugin(run.method).released(_hollow(run), read_checkpoint(path))
+    folder = plan.paths.run(run_name, seed)
+    if _is_imported(folder, plan.train_key(run_name), origin):
+        say(f"[{run.method.name}.{run.stage}] {path.name} is imported already")
+        return
+    try:
+        weights = load_plugin(run.method).released(_hollow(run), read_checkpoint(path))
+    except UserError as error:
+        remedy = "" if given else f"; delete {path} to fetch it again"
+        raise UserError(f"{path}: {error}{remedy}") from None
     # Only what fits is kept and remembered: a failed download must not stand in the way of the right file.
     _keep(path, place, origin)
-    folder = plan.paths.run(run_name, seed)
     write_text(folder / "curve.csv", "step\n")
-    write_json(folder / "run.json", _record(run, seed, origin, weights))
+    write_json(folder / "run.json", _record(run, seed, plan.train_key(run_name), origin, weights))
     save_weights(folder / "weights.safetensors", weights, run.name)
     say(f"[{run.method.name}.{run.stage}] {len(weights)} tensors from {path.name}, sha256 {origin['sha256']}")
 
@@ -73,15 +80,15 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: holds more than tensors, or is no checkpoint; it was not run ({reason})") from None
+        raise UserError(f"holds more than tensors, or is no checkpoint; it was not run ({reason})") from None
     except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise UserError(f"{path}: is damaged or no checkpoint ({str(error).splitlines()[0]})") from None
+        raise UserError(f"is damaged or no checkpoint ({str(error).splitlines()[0]})") from None
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
             break
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"{path}: expected tensors by name, at the top level or under {', '.join(WRAPPERS)}")
+        raise UserError(f"expected tensors by name, at the top level or under {', '.join(WRAPPERS)}")
     return {str(name): value for name, value in content.items()}
 
 
@@ -128,12 +135,21 @@ def _hollow(run: Run) -> Trained:
     return Trained(run.stage, run.settings, {}, {name: _hollow(need) for name, need in run.needs.items()})
 
 
-def _record(run: Run, seed: int, origin: dict[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def _is_imported(folder: Path, key: str, origin: dict[str, Any]) -> bool:
+    """Whether the same file was imported before by the same code: its weights are left alone, and so what follows."""
+    if not all((folder / name).is_file() for name in ("run.json", "curve.csv", "weights.safetensors")):
+        return False
+    record = read_json(folder / "run.json")
+    return bool(record["key"] == key and record["released"]["sha256"] == origin["sha256"])
+
+
+def _record(run: Run, seed: int, key: str, origin: dict[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
         "run": run.name,
         "seed": seed,
         "settings": dict(run.settings),
         "released": origin,
+        "key": key,
         "parameters": sum(value.numel() for value in weights.values()),
         "made_by": provenance(),
     }

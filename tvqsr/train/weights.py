@@ -30,10 +30,19 @@ def load_trained(plan: Plan, run: Run, seed: int) -> Trained:
             made_for = (file.metadata() or {}).get("run")
         weights = load_file(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: missing; run snakemake with the preset `{plan.name}`, which trains it") from None
+        raise UserError(f"{path}: missing; {_how_to_get(plan, run)}") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
     if made_for != run.name:
         raise UserError(f"{path}: are weights of {made_for}, not of {run.name}: they belong to another configuration")
     needs = {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
     return Trained(run.stage, run.settings, weights, needs)
+
+
+def _how_to_get(plan: Plan, run: Run) -> str:
+    if run.released and run.spec.released:
+        file = run.spec.released.file
+        return (
+            f"get the authors' {file} and run `tvqsr import-weights {run.method.name} {file} --run {plan.paths.root}`"
+        )
+    return f"run snakemake with the preset `{plan.name}`, which trains it"

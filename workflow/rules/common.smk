@@ -20,8 +20,13 @@ def retyped(value):
 
 
 def load_plan():
-    """The plan of `--config preset=...`; other keys of `--config` change top-level keys of the preset."""
-    changes = {key: retyped(value) for key, value in config.items() if key != "preset"}
+    """The plan of `--config preset=...`; other keys of `--config` are laid over the preset."""
+    # What Snakemake hands on as text at the top is text: a folder's name, say.
+    changes = {
+        key: value if isinstance(value, str) else retyped(value)
+        for key, value in config.items()
+        if key != "preset"
+    }
     try:
         return Plan.load(str(config.get("preset", "paper")), changes)
     except UserError as error:
@@ -60,13 +65,6 @@ def upscale_inputs(wildcards):
     run = PLAN.entries[wildcards.entry].run
     lineage = run.lineage() if run else []
     return [PATHS.weights(needed.name, wildcards.seed) for needed in lineage]
-
-
-def efficiency_weights(wildcards):
-    """Weights behind the seed of an entry that is measured; none for a control."""
-    entry = PLAN.entries[wildcards.entry]
-    lineage = entry.run.lineage() if entry.run else []
-    return [PATHS.weights(needed.name, entry.seeds[0]) for needed in lineage]
 
 
 def every(path, entries=None):

@@ -5,8 +5,6 @@ rule efficiency:
 
 
 rule measure:
-    input:
-        efficiency_weights,
     output:
         PATHS.efficiency("{entry}"),
     log:

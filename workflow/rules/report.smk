@@ -91,12 +91,7 @@ rule page:
         runs=run_files(PATHS.run_record),
         claims=PATHS.claims,
         costs=costs("csv"),
-        manifests=[
-            PATHS.manifest(name)
-            for name in dict.fromkeys(
-                [PLAN.preset.train_on.hr, PLAN.preset.train_on.pairs, *TESTSETS]
-            )
-        ],
+        manifests=[PATHS.manifest(name) for name in PLAN.used_datasets],
     output:
         PATHS.report,
     log:

@@ -10,7 +10,8 @@ rule train:
         PATHS.logs / "train" / "{run}" / "seed{seed}.log",
     threads: PLAN.preset.runtime.threads
     resources:
-        gpu=PLAN.preset.runtime.gpus,
+        gpu=lambda wildcards: PLAN.preset.runtime.gpus
+        * (not PLAN.runs[wildcards.run].released),
     params:
         plan=PLAN_FILE,
         key=lambda wildcards: PLAN.train_key(wildcards.run),

@@ -14,6 +14,7 @@ from .predictor import Prediction, Predictor, PredictorSettings
 from .released import released
 from .stages import PredictorStage, RapSettings, RapStage, TokenizerStage
 from .tokenizer import Tokenizer, TokenizerSettings
+from .x_down import XDownDecoder, XDownEncoder
 
 __all__ = ["released", "stage", "upscaler"]
 
@@ -30,14 +31,15 @@ def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) 
 def upscaler(trained: Trained | None) -> Upscaler:
     assert trained is not None
     if trained.stage == "tokenizer":
-        tokenizer = _tokenizer(trained)
-        return Reconstruction(tokenizer, tokenizer.settings.hr_multiple)
-    return SuperResolution(_tokenizer(trained.needs["tokenizer"]), _predictor(trained))
+        return TokenizerReconstruction(_tokenizer(trained))
+    return SuperResolution(_tokenizer(trained), _predictor(trained))
 
 
 def _tokenizer(trained: Trained) -> Tokenizer:
-    tokenizer = Tokenizer(TokenizerSettings(**trained.settings))
-    trained.load("tokenizer", tokenizer)
+    """The tokenizer of a run: its own, or the one that it needs; released predictors carry theirs along."""
+    holder = trained if trained.holds("tokenizer") else trained.needs["tokenizer"]
+    tokenizer = Tokenizer(TokenizerSettings(**trained.needs.get("tokenizer", trained).settings))
+    holder.load("tokenizer", tokenizer)
     return tokenizer
 
 
@@ -48,6 +50,18 @@ def _predictor(trained: Trained) -> Predictor:
     predictor = Predictor(PredictorSettings(**shaped_by.settings), tokenizer)
     trained.load("predictor", predictor)
     return predictor
+
+
+class TokenizerReconstruction(Reconstruction):
+    """HR -> HR; the X_down auto-encoder, which only training needs, counts among the tokenizer's 35.56 M parameters."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__(tokenizer, tokenizer.settings.hr_multiple)
+        self.settings = tokenizer.settings
+
+    def carried_along(self) -> list[nn.Module]:
+        shape, channels = self.settings.x_down_shape, self.settings.structure_channels
+        return [XDownEncoder(shape, channels), XDownDecoder(shape, channels)]
 
 
 class SuperResolution(PredictedCodes):

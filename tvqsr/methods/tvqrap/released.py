@@ -117,8 +117,8 @@ def _swin(stack: SwinStack, prefix: str) -> dict[int, str]:
 
 
 BUFFERS = ("relative_position_index", "attn_mask")
-CARRIED_BY_PREDICTOR = ("encoder.", "quantize.", "generator.", "lq_encoder.", "lq_generator.")
-"""Parts of the tokenizer that a predictor's checkpoint carries along (the released class inherits from it)."""
+X_DOWN = ("lq_encoder.", "lq_generator.")
+"""What a predictor's checkpoint carries along of the tokenizer's and inference never needs (the class inherits it)."""
 
 
 def taken_over(
@@ -138,18 +138,22 @@ def taken_over(
 
 
 def released(run: Trained, checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a run of this method from the authors' checkpoint of its stage."""
+    """Weights of a run of this method from the authors' checkpoint of its stage.
+
+    Those of a predictor hold the tokenizer that it was trained with, too: its own decoder, not another checkpoint's.
+    """
+    settings = TokenizerSettings(**run.needs.get("tokenizer", run).settings)
+    tokenizer = Tokenizer(settings)
+    parts: dict[str, tuple[nn.Module, Names]] = {"tokenizer": (tokenizer, tokenizer_names(tokenizer))}
     if run.stage == "tokenizer":
-        settings = TokenizerSettings(**run.settings)
-        tokenizer = Tokenizer(settings)
         encoder = XDownEncoder(settings.x_down_shape, settings.structure_channels)
         decoder = XDownDecoder(settings.x_down_shape, settings.structure_channels)
-        parts: dict[str, tuple[nn.Module, Names]] = {
-            "tokenizer": (tokenizer, tokenizer_names(tokenizer)),
+        parts |= {
             "x_down_encoder": (encoder, x_down_names(encoder)),
             "x_down_decoder": (decoder, x_down_names(decoder)),
         }
         return taken_over(parts, checkpoint)
     shaped_by = run.needs.get("predictor", run)
-    predictor = Predictor(PredictorSettings(**shaped_by.settings), TokenizerSettings(**run.needs["tokenizer"].settings))
-    return taken_over({"predictor": (predictor, predictor_names(predictor))}, checkpoint, CARRIED_BY_PREDICTOR)
+    predictor = Predictor(PredictorSettings(**shaped_by.settings), settings)
+    parts["predictor"] = (predictor, predictor_names(predictor))
+    return taken_over(parts, checkpoint, X_DOWN)
