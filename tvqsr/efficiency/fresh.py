@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from torch import Tensor
 
@@ -25,6 +28,15 @@ def fresh_run(run: Run) -> tuple[Trained, dict[str, Stage]]:
     settings = dict(run.settings) | ({"perceptual": "none"} if "perceptual" in run.settings else {})
     stages[run.name] = built = load_plugin(run.method).stage(run.stage, settings, needs)
     return Trained(run.stage, settings, _weights(built), needs), stages
+
+
+@contextmanager
+def _untrained_lpips() -> Iterator[None]:
+    """Let LPIPS be built without the weights that it would fetch: they cost as much whatever they are."""
+    import lpips
+
+    with patch("lpips.LPIPS", partial(lpips.LPIPS, pretrained=False, pnet_rand=True)):
+        yield
 
 
 def _weights(stage: Stage) -> dict[str, Tensor]:
@@ -50,7 +62,7 @@ class FreshStages:
     def build(self, method: Method, stage: str, perceptual: bool = False) -> Trained:
         """A run that was never trained, with those it needs.
 
-        Only with `perceptual` do its losses get their perceptual network, whose weights must be on the machine.
+        Only with `perceptual` do its losses get their perceptual network, with fresh weights like everything else.
         Raises UserError for an unknown stage or a wrong value.
         """
         key = f"{method.name}.{stage}"
@@ -62,7 +74,8 @@ class FreshStages:
             spec = method.spec.stages[stage]
             needs = {need: self._need(method, need) for need in spec.needs}
             settings = self._settings(spec, perceptual)
-            self.stages[key] = built = load_plugin(method).stage(stage, settings, needs)
+            with _untrained_lpips():
+                self.stages[key] = built = load_plugin(method).stage(stage, settings, needs)
             self._trained[key] = Trained(stage, settings, _weights(built), needs)
         return self._trained[key]
 

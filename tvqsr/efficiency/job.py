@@ -73,7 +73,7 @@ def published_training_memory(
 ) -> dict[str, Any]:
     """Memory of a training step of a stage in fp32, at its last step; batch and crop are the published ones if None.
 
-    Raises UserError for what cannot be trained, and where the weights of a perceptual loss are not here.
+    Raises UserError for what cannot be trained.
     """
     method = load_method(method_name, "tvqsr efficiency")
     stage = stage or method.spec.upscales_with

@@ -124,9 +124,10 @@ def _about(claim: Claim, method: Method) -> dict[str, Any]:
 
 def _orderings(plan: Plan, claim: Claim, scores: pd.DataFrame) -> list[dict[str, Any]]:
     """A verdict for each test set on which both entries have the protocol; one that says why if there is none."""
-    known = [f"{entry} {value:g}" for entry, value in claim.reported.items() if value is not None]
-    reported = ", ".join(known) or ("unknown" if claim.reported else "no number published")
     sides = [name for name in (claim.better, claim.worse) if name]
+    published = {entry: claim.reported[entry] for entry in claim.reported if entry in sides}
+    known = [f"{entry} {value:g}" for entry, value in published.items() if value is not None]
+    reported = ", ".join(known) or ("unknown" if published else "no number published")
     if missing := [name for name in sides if name not in plan.entries]:
         return [_not_run(f"entry {missing[0]} is not in preset {plan.name}", reported)]
     mine = scores[(scores.protocol == claim.protocol) & scores.entry.isin(sides)]
