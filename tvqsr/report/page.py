@@ -46,7 +46,7 @@ def _content(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "preset": plan.preset,
         "version": __version__,
-        "tables": [_table(plan, name, testset) for name in plan.tables for testset in plan.table_sets(name)],
+        "tables": _tables(plan),
         "costs": _costs(plan) if plan.preset.efficiency else None,
         "figures": [
             {"name": name, "caption": text, "data": _inlined(plan.paths.figure(name))}
@@ -74,6 +74,17 @@ def _orderings(claims: pd.DataFrame) -> dict[str, list[str]]:
         for verdict, rows in found.items()
         if len(rows)
     }
+
+
+def _tables(plan: Plan) -> list[dict[str, Any]]:
+    """All tables in order; a line beside one that stood beside another before is not said again."""
+    tables = [_table(plan, name, testset) for name in plan.tables for testset in plan.table_sets(name)]
+    said: set[str] = set()
+    for table in tables:
+        for part in ("words", "notes"):
+            table[part] = [line for line in table[part] if line not in said]
+        said.update(table["words"], table["notes"])
+    return tables
 
 
 def _table(plan: Plan, name: str, testset: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tvqsr.report.style import COLOURS, MARKERS, new_figure
 
 TABLE = "codebook"
 """The preset's table whose entries are drawn."""
+BESIDE = 1.02
 MEASURES = ("fid", "lpips_alex", "psnr_y")
 
 
@@ -37,8 +38,10 @@ def figure(plan: Plan) -> Figure:
     drawing, axes = new_figure(max(4.2 * len(shown), 5), 3.4, columns=max(1, len(shown)))
     for axis, measure in zip(axes[0], shown, strict=False):
         by_method = groupby(sorted(entries, key=_place), key=lambda entry: entry.method.spec.title)
-        for (title, group), colour, marker in zip(by_method, COLOURS, MARKERS, strict=False):
-            _line(axis, summary, measure, list(group), {"color": colour, "marker": marker, "label": title})
+        for number, ((title, group), colour, marker) in enumerate(zip(by_method, COLOURS, MARKERS, strict=False)):
+            # A little to the side of the one before, or their bars would hide each other.
+            style = {"color": colour, "marker": marker, "label": title}
+            _line(axis, summary, measure, list(group), BESIDE**number, style)
         about = summary[summary.protocol == measure].iloc[0]
         axis.set(xlabel="codes", xscale="log", title=testset)
         axis.set_ylabel(f"{about.title} {'→' if about.higher_is_better else '(lower is better)'}")
@@ -59,10 +62,14 @@ def _place(entry: EntryPlan) -> tuple[str, int]:
     return entry.method.spec.title, size_of(entry)
 
 
-def _line(axis: Axes, summary: pd.DataFrame, measure: str, entries: list[EntryPlan], style: dict[str, Any]) -> None:
+def _line(
+    axis: Axes, summary: pd.DataFrame, measure: str, entries: list[EntryPlan], beside: float, style: dict[str, Any]
+) -> None:
     rows = [row_of(summary, entry.name, measure) for entry in entries]
     means = [row["mean"] for row in rows]
     bars = None
     if all(pd.notna(row.low) for row in rows):
         bars = [[row["mean"] - row.low for row in rows], [row.high - row["mean"] for row in rows]]
-    axis.errorbar([size_of(entry) for entry in entries], means, yerr=bars, linewidth=1, elinewidth=0.7, **style)
+    axis.errorbar(
+        [size_of(entry) * beside for entry in entries], means, yerr=bars, linewidth=1, elinewidth=0.7, **style
+    )
