@@ -78,9 +78,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Tensors of a PyTorch checkpoint by name. Raises UserError for anything but tensors: code is never run."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"holds more than tensors, or is no checkpoint; it was not run ({reason})") from None
+    except pickle.UnpicklingError:
+        # Torch's own words advise to run what is in the file.
+        raise UserError("holds more than tensors, or is no checkpoint; nothing in it was run") from None
     except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise UserError(f"is damaged or no checkpoint ({str(error).splitlines()[0]})") from None
     for wrapper in WRAPPERS:
