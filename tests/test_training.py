@@ -205,12 +205,12 @@ def test_sigterm_keeps_a_checkpoint_and_the_rerun_equals_an_undisturbed_run(
 
 
 def test_the_published_road_from_files_to_both_phases(preset: Callable[..., Path], photo: Path, tvqsr: Command) -> None:
-    """Photos decoded in training, resized crops, LR degraded anew, a last phase on larger crops: all at once."""
+    """Photos decoded in training, resized crops, LR degraded anew, a last phase on larger crops, bf16: all at once."""
 
     def change(content: dict[str, Any]) -> None:
         content["datasets"]["photos_train"]["store"] = "files"
         content["train_photos"] = str(photo.parent)
-        published = {"crop": "resized", "degradation": "realesrgan"}
+        published = {"crop": "resized", "degradation": "realesrgan", "precision": "bf16-mixed"}
         content["training"] |= published | {"last_phase": {"iterations": 2, "batch_size": 1, "hr_crop": 96}}
 
     plan = Plan.load(str(preset(change)))
