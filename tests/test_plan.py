@@ -217,7 +217,7 @@ def test_stages_in_a_circle_are_refused(tmp_path: Path) -> None:
         f"name: circle\ntitle: C\nkind: vq\ndiffers: all\nupscales_with: one\nstages:\n{stages}"
     )
     method = read_method(folder)
-    from tvqsr.plan.preset import load_preset
+    from tvqsr.plan.load import load_preset
     from tvqsr.plan.runs import RunBuilder
 
     _, content = load_preset("mini", {})

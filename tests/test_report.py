@@ -13,7 +13,8 @@ import pytest
 from tvqsr.errors import UserError
 from tvqsr.plan import Plan
 from tvqsr.plan.protocols import WEIGHTS
-from tvqsr.report.claims import Claim, claims_of, judge
+from tvqsr.report.claim import Claim, claims_of
+from tvqsr.report.claims import judge
 from tvqsr.report.figures.strip import busiest
 from tvqsr.report.scores import MEASURES, per_image, summarise
 from tvqsr.report.tables import cell, grid, latex, markdown, plain_words, shown_protocols

@@ -233,7 +233,7 @@ def _train(options: argparse.Namespace) -> None:
 def _import_weights(options: argparse.Namespace) -> None:
     from tvqsr.files import write_json
     from tvqsr.plan import Plan
-    from tvqsr.plan.preset import is_preset
+    from tvqsr.plan.load import is_preset
     from tvqsr.plan.stored import record, stored_plan
 
     # Before a preset's first run its results folder holds no plan yet: the folder's name tells which preset is meant.

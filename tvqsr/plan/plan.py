@@ -11,9 +11,10 @@ from tvqsr.errors import UserError
 from tvqsr.plan.catalogue import dataset_identity, has_hr, overlap, photo_folders
 from tvqsr.plan.digest import digest, source_digest
 from tvqsr.plan.folders import images_below
+from tvqsr.plan.load import load_preset, preset_path
 from tvqsr.plan.method import PACKAGE, Method
 from tvqsr.plan.paths import RESULTS, Paths
-from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, TableSpec, load_preset, preset_path
+from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, TableSpec
 from tvqsr.plan.protocols import unavailable
 from tvqsr.plan.runs import Run, RunBuilder
 from tvqsr.plan.schema import suggestion

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tvqsr.errors import UserError
-from tvqsr.plan.method import PACKAGE, Name
-from tvqsr.plan.protocols import WEIGHTS
-from tvqsr.plan.schema import Number, Strict, parse, read_yaml, suggestion, tuple_of
-
-PRESETS = PACKAGE.parent / "workflow" / "presets"
+from tvqsr.plan.method import Name
+from tvqsr.plan.schema import Number, Strict, tuple_of
 
 
 class StageChange(Strict):
@@ -125,113 +119,3 @@ class Preset(Strict):
     """Rows of the tables. `null` leaves out one of the preset that this one extends."""
     tables: Annotated[dict[Name, TableSpec], BeforeValidator(_present)] = {}
     """Tables by name. `main` holds all entries unless it is given here."""
-
-
-def preset_path(name: str) -> Path:
-    """File of a preset given by name (`mini`) or path (`mine/tiny.yaml`). Raises UserError if there is none."""
-    if name.endswith((".yaml", ".yml")):
-        path = Path(name)
-        if not path.is_file():
-            raise UserError(f"preset {name}: no such file")
-        return path
-    path = PRESETS / f"{name}.yaml"
-    if not path.is_file():
-        known = [p.stem for p in PRESETS.glob("*.yaml")]
-        raise UserError(f"unknown preset `{name}`{suggestion(name, known)}; or give the path of a .yaml file")
-    return path
-
-
-def is_preset(name: str) -> bool:
-    """Whether a preset of that name is shipped."""
-    return (PRESETS / f"{name}.yaml").is_file()
-
-
-def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
-    """Name and content of a preset with `changes` laid over it. Raises UserError for anything wrong in it."""
-    path = preset_path(name)
-    _check_name(path)
-    preset = _with_own_photos(parse(Preset, _merged(_content(path), changes), str(path)))
-    _check_datasets(preset, str(path))
-    _check_protocols(preset.protocols, f"{path}: protocols")
-    for dataset, spec in preset.datasets.items():
-        _check_protocols(spec.protocols, f"{path}: datasets.{dataset}.protocols")
-    for name, table in preset.tables.items():
-        for entry in table.entries:
-            if entry not in preset.entries:
-                raise UserError(f"{path}: tables.{name}: unknown entry `{entry}`{suggestion(entry, preset.entries)}")
-    for key, values in (("seeds", preset.seeds), ("test_on", preset.test_on)):
-        if len(set(values)) != len(values):
-            raise UserError(f"{path}: {key}: each may be given once, found {list(values)}")
-    if min(preset.seeds) < 0:
-        raise UserError(f"{path}: seeds: numbers >= 0 expected, found {list(preset.seeds)}")
-    return path.stem, preset
-
-
-def _content(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """YAML of a preset, laid over that of the preset that it `extends`. Raises UserError for a circle."""
-    content = read_yaml(path)
-    base = content.pop("extends", None)
-    if base is None:
-        return content
-    if path.resolve() in above:
-        raise UserError(f"{path}: presets extend each other in a circle")
-    if not isinstance(base, str):
-        raise UserError(f"{path}: extends: expected the name or path of a preset, found {base!r}")
-    return _merged(_content(preset_path(base), (*above, path.resolve())), content)
-
-
-def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """`change` laid over `base`, mapping by mapping; anything but a mapping is replaced."""
-    merged = dict(base)
-    for key, value in change.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merged(base[key], value) if both else value
-    return merged
-
-
-def _with_own_photos(preset: Preset) -> Preset:
-    """`train_photos` put in place of the training sets' own photos."""
-    if preset.train_photos is None:
-        return preset
-    training = {preset.train_on.hr, preset.train_on.pairs}
-    replaced = {
-        name: spec.model_copy(update={"source": None, "folder": preset.train_photos}) if name in training else spec
-        for name, spec in preset.datasets.items()
-    }
-    return preset.model_copy(update={"datasets": replaced})
-
-
-def _check_name(path: Path) -> None:
-    """A preset's results lie under its name: it must be a plain one, and not that of another preset."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", path.stem):
-        raise UserError(f"{path}: a preset's name is made of letters, digits, `-` and `_`; rename the file")
-    shipped = {p.stem for p in PRESETS.glob("*.yaml")}
-    if path.stem in shipped | {"published"} and path.resolve().parent != PRESETS:
-        raise UserError(f"{path}: its results would mix with those of the shipped `{path.stem}`; rename the file")
-
-
-def _check_protocols(names: tuple[str, ...] | None, where: str) -> None:
-    """Known names, each once, and at least one; None stands for those of the preset."""
-    if names is None:
-        return
-    for name in names:
-        if name not in WEIGHTS:
-            raise UserError(f"{where}: unknown protocol `{name}`{suggestion(name, WEIGHTS)}")
-    if not names:
-        raise UserError(f"{where}: at least one expected; leave the key out for the preset's")
-    if len(set(names)) != len(names):
-        raise UserError(f"{where}: each may be given once, found {list(names)}")
-
-
-def _check_datasets(preset: Preset, where: str) -> None:
-    training = {preset.train_on.hr, preset.train_on.pairs}
-    for used in (*sorted(training), *preset.test_on):
-        if used not in preset.datasets:
-            raise UserError(f"{where}: unknown dataset `{used}`{suggestion(used, preset.datasets)}")
-    for name, dataset in preset.datasets.items():
-        if (dataset.source is None) == (dataset.folder is None and dataset.lr_folder is None):
-            raise UserError(f"{where}: datasets.{name}: give either `source`, or `folder` and/or `lr_folder`")
-        if name in training and dataset.lr_folder is not None:
-            raise UserError(
-                f"{where}: datasets.{name}: `lr_folder` is for test sets; LR of a training set is made here"
-            )
