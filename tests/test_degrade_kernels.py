@@ -79,10 +79,9 @@ def test_plateaus_are_the_survival_function_of_the_log_logistic(beta: float) -> 
 
 
 def test_generalized_gaussians_of_shape_1_are_gaussians() -> None:
-    shape = {"size": 15, "sigma_x": 2.0, "sigma_y": 0.9, "rotation": 1.1}
     assert np.allclose(
-        kernel_array(Kernel("generalized_aniso", beta=1.0, **shape)),  # type: ignore[arg-type]
-        kernel_array(Kernel("aniso", **shape)),  # type: ignore[arg-type]
+        kernel_array(Kernel("generalized_aniso", 15, 2.0, 0.9, 1.1, beta=1.0)),
+        kernel_array(Kernel("aniso", 15, 2.0, 0.9, 1.1)),
     )
 
 

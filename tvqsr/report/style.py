@@ -27,7 +27,9 @@ def marker_of(plan: Plan, entry: str) -> str:
     return MARKERS[list(plan.entries).index(entry) % len(MARKERS)]
 
 
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[list[Axes]]]:
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, dpi: int = 150
+) -> tuple[Figure, list[list[Axes]]]:
     """A figure without a display and its axes, row by row."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -35,7 +37,7 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     mpl.rcParams.update(
         {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3}
     )
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=dpi)
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in axes]
 
@@ -43,4 +45,4 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG in one step, without the metadata that would make equal figures differ."""
     with written_beside(path) as beside:
-        figure.savefig(beside, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(beside, format="png", dpi="figure", metadata={"Software": None})

@@ -119,7 +119,7 @@ def _import_clip() -> None:
         return
     known = sys.modules.get("pkg_resources")
     stand_in = ModuleType("pkg_resources")
-    stand_in.packaging = packaging  # type: ignore[attr-defined]
+    vars(stand_in)["packaging"] = packaging
     sys.modules["pkg_resources"] = stand_in
     try:
         importlib.import_module("clip")

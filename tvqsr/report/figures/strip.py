@@ -15,7 +15,7 @@ from tvqsr.plan import Plan
 from tvqsr.report.style import new_figure
 
 SIDE = 96
-PHOTOS = 6
+PHOTOS = 5
 SCALE = 4
 
 
@@ -26,7 +26,9 @@ def figure(plan: Plan) -> Figure:
         (pair, hr) for pair in islice(read_pairs(plan.paths.dataset(testset)), PHOTOS) if (hr := pair.hr()) is not None
     ]
     shown = [entry for entry in plan.entries.values() if entry.name not in ("hr_copy", "nearest")]
-    drawing, axes = new_figure(1.45 * (len(shown) + 2), 1.55 * len(pairs) + 0.3, len(pairs), len(shown) + 2)
+    columns = len(shown) + 2
+    # Crops of 96 pixels: finer than this would only make the file large.
+    drawing, axes = new_figure(1.45 * columns, 1.55 * len(pairs) + 0.3, len(pairs), columns, dpi=100)
     for row, (pair, hr) in zip(axes, pairs, strict=True):
         top, left = busiest(hr, SIDE)
         crops = [("LR", _block_enlarged(pair.lr()))]
