@@ -129,3 +129,11 @@ def test_how_a_set_is_stored_is_part_of_it(preset: Preset) -> None:
 def test_without_trainings_no_training_set_is_wanted(preset: Preset) -> None:
     plan = Plan.load(str(preset(lambda p: p.update(entries={"bicubic": {"method": "bicubic"}}))))
     assert plan.used_datasets == ["photos_test"]
+
+
+def test_costs_are_measured_again_on_other_threads_but_nothing_is_trained_again(preset: Preset) -> None:
+    one = Plan.load(str(preset()))
+    other = Plan.load(str(preset()), {"runtime": {"threads": 2}})
+    assert one.efficiency_key("tvqrap") != other.efficiency_key("tvqrap")
+    assert set(one.runs) == set(other.runs)
+    assert one.upscale_key("tvqrap") == other.upscale_key("tvqrap")

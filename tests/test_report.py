@@ -251,3 +251,21 @@ def test_every_claim_names_a_protocol_and_an_entry_that_exist(workspace: Path) -
             assert claim.dataset in {*plan.preset.test_on, "input_64"}, claim.id
             if claim.dataset in plan.preset.test_on and claim.reported and claim.protocol in WEIGHTS:
                 assert claim.protocol in plan.protocols_on(claim.dataset), claim.id
+
+
+@pytest.mark.parametrize(
+    ("texture", "vanilla", "expected"),
+    [(6.0, 12.0, "holds without interval"), (12.0, 6.0, "reversed without interval"), (6.0, 6.0, "undecided")],
+)
+def test_one_number_for_a_set_points_but_has_no_interval(
+    workspace: Path, texture: float, vanilla: float, expected: str
+) -> None:
+    lower = {"higher_is_better": False}
+    scores = [
+        values(entry, "fid", "imagenet_test", value, **lower)
+        for entry, value in (("tvq_rec", texture), ("vq_rec", vanilla))
+    ]
+    found = judge(Plan.load("paper"), pd.DataFrame(scores))
+    row = found[(found.claim == "tvqrap.tokenizer_fid") & (found.kind == "ordering")].iloc[0]
+    assert row.verdict == expected
+    assert "no interval over images" in row.why

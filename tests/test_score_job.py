@@ -13,7 +13,10 @@ import pytest
 from tests.conftest import Command
 from tvqsr.data.images import read_image
 from tvqsr.errors import UserError
+from tvqsr.files import write_json
 from tvqsr.plan import Plan
+from tvqsr.plan.protocols import ABSENT
+from tvqsr.plan.stored import record
 from tvqsr.report.scores import summarise
 from tvqsr.score.fidelity import cropped, psnr_y
 from tvqsr.score.job import device
@@ -86,3 +89,22 @@ def test_a_wrong_crop_or_protocol_of_a_test_set_is_named(preset: Preset, given: 
 def test_without_gpus_networks_stay_on_the_cpu() -> None:
     assert device(gpus=False) == "cpu"
     assert device(gpus=True) in ("cpu", "cuda")
+
+
+def test_a_download_that_fails_where_downloads_are_allowed_fails_the_job(
+    preset: Callable[..., Path], tvqsr: Command, monkeypatch: pytest.MonkeyPatch, workspace: Path
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content |= {"entries": {"bicubic": {"method": "bicubic"}}, "methods": {}, "downloads": True}
+        content["protocols"] = ["lpips_alex"]
+
+    plan = Plan.load(str(preset(change)))
+    write_json(plan.paths.record, record(plan))
+    monkeypatch.setenv("TORCH_HOME", str(workspace / "empty"))
+    monkeypatch.setattr("tvqsr.score.pairs.fetch", lambda _: f"{ABSENT}: nothing is reached")
+    for step in (("prepare", "photos_test"), ("upscale-entry", "bicubic", "photos_test")):
+        assert tvqsr(step[0], plan.paths.root, *step[1:]).returncode == 0
+    result = tvqsr("score-entry", plan.paths.root, "bicubic", "photos_test")
+    assert result.returncode == 2
+    assert "nothing is reached; or go without it: `--config downloads=false`" in result.stderr
+    assert not plan.paths.scores("bicubic", 0, "photos_test").exists()
