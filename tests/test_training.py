@@ -155,11 +155,47 @@ def test_the_cosine_falls_to_zero_and_constant_stays(sampler: CropSampler, tmp_p
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     rates = []
     for step in (0, 6, 12):
-        _set_rate(optimiser, TRAINING, step)
+        _set_rate(optimiser, 0.05, TRAINING, step)
         rates.append(optimiser.param_groups[0]["lr"])
     assert rates == pytest.approx([0.05, 0.025, 0.0], abs=1e-9)
-    _set_rate(optimiser, TRAINING.model_copy(update={"warmup": 8, "schedule": "constant"}), 1)
+    _set_rate(optimiser, 0.05, TRAINING.model_copy(update={"warmup": 8, "schedule": "constant"}), 1)
     assert optimiser.param_groups[0]["lr"] == pytest.approx(0.05 * 2 / 8)
+
+
+def test_the_learning_rate_is_halved_at_each_milestone() -> None:
+    from tvqsr.train.loop import _set_rate
+
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    training = TRAINING.model_copy(update={"schedule": "constant", "halve_at": (4, 8)})
+    rates = []
+    for step in (3, 4, 7, 8):
+        _set_rate(optimiser, 0.4, training, step)
+        rates.append(optimiser.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.4, 0.2, 0.2, 0.1])
+
+
+def test_the_discriminator_may_have_a_learning_rate_of_its_own(sampler: CropSampler, tmp_path: Path) -> None:
+    still = run(Duel, sampler, tmp_path / "a", discriminator_learning_rate=1e-12)
+    moved = run(Duel, sampler, tmp_path / "b")
+    torch.manual_seed(0)
+    start = {name: value.detach().clone() for name, value in Duel().networks["d"].named_parameters()}
+    for name, value in start.items():
+        assert torch.allclose(still.weights[f"d.{name}"], value, atol=1e-9)
+    assert any(not torch.equal(moved.weights[f"d.{name}"], value) for name, value in start.items())
+
+
+def test_a_stage_sees_the_running_average_of_its_generator(sampler: CropSampler, tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    class Watching(Duel):
+        def losses(self, player: str, batch: Batch, step: int) -> Terms:
+            if player == self.generator:
+                mine = next(self.moved_by(player).parameters()).detach()
+                seen.append(float((mine - next(self.averaged[0].parameters())).abs().max()))
+            return super().losses(player, batch, step)
+
+    run(Watching, sampler, tmp_path / "a")
+    assert seen[0] == 0 and max(seen[1:]) > 0
 
 
 def test_a_run_leaves_weights_curve_and_record(tiny_plan: Plan, results: Path, tvqsr: Command) -> None:

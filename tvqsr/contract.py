@@ -28,6 +28,9 @@ class Stage(nn.Module):
         super().__init__()
         self.networks = nn.ModuleDict(dict(networks))
         self.players = dict(players)
+        # In a list, so that it is no part of the stage: it is neither trained nor saved with it.
+        self.averaged: list[nn.ModuleDict] = []
+        """The running average of the generator's networks, once a training has begun; for losses that look at it."""
 
     @property
     def generator(self) -> str:

@@ -38,15 +38,18 @@ def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     """Name and content of a preset with `changes` laid over it. Raises UserError for anything wrong in it."""
     path = preset_path(name)
     _check_name(path)
-    preset = _with_own_photos(parse(Preset, _merged(_content(path), changes), str(path)))
+    wanted = changes.get("entries")
+    chosen = isinstance(wanted, str | list)
+    content = _merged(_content(path), {key: value for key, value in changes.items() if key != "entries" or not chosen})
+    preset = _with_own_photos(parse(Preset, content, str(path)))
+    if isinstance(wanted, str | list):
+        preset = _with_entries(preset, wanted, str(path))
     _check_datasets(preset, str(path))
     _check_protocols(preset.protocols, f"{path}: protocols")
     for dataset, spec in preset.datasets.items():
         _check_protocols(spec.protocols, f"{path}: datasets.{dataset}.protocols")
-    for name, table in preset.tables.items():
-        for entry in table.entries:
-            if entry not in preset.entries:
-                raise UserError(f"{path}: tables.{name}: unknown entry `{entry}`{suggestion(entry, preset.entries)}")
+    _check_entries(preset, str(path))
+    preset = _with_made_rows(preset)
     for key, values in (("seeds", preset.seeds), ("test_on", preset.test_on)):
         if len(set(values)) != len(values):
             raise UserError(f"{path}: {key}: each may be given once, found {list(values)}")
@@ -77,11 +80,24 @@ def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _with_entries(preset: Preset, wanted: str | list[Any], where: str) -> Preset:
+    """A preset with the entries that `--config entries=...` asks for: `all`, or names in a list."""
+    known = preset.entries | preset.more_entries
+    names = list(known) if wanted == "all" else [wanted] if isinstance(wanted, str) else wanted
+    for name in names:
+        if name not in known:
+            raise UserError(f"{where}: entries: unknown entry `{name}`{suggestion(str(name), [*known, 'all'])}")
+    if not names:
+        raise UserError(f"{where}: entries: at least one expected")
+    entries = {name: known[name] for name in known if name in names}
+    return preset.model_copy(update={"entries": entries})
+
+
 def _with_own_photos(preset: Preset) -> Preset:
     """`train_photos` put in place of the training sets' own photos."""
     if preset.train_photos is None:
         return preset
-    training = {preset.train_on.hr, preset.train_on.pairs}
+    training = preset.training_sets
     replaced = {
         name: spec.model_copy(update={"source": None, "folder": preset.train_photos}) if name in training else spec
         for name, spec in preset.datasets.items()
@@ -98,6 +114,32 @@ def _check_name(path: Path) -> None:
         raise UserError(f"{path}: its results would mix with those of the shipped `{path.stem}`; rename the file")
 
 
+def _check_entries(preset: Preset, where: str) -> None:
+    """Entries of one name given once; tables and entries that name only what there is."""
+    known = preset.entries | preset.more_entries
+    for name in preset.entries.keys() & preset.more_entries.keys():
+        if preset.entries[name] != preset.more_entries[name]:
+            raise UserError(f"{where}: more_entries: `{name}` is in `entries`, too")
+    for name, table in preset.tables.items():
+        for entry in table.entries:
+            if entry not in known:
+                raise UserError(f"{where}: tables.{name}: unknown entry `{entry}`{suggestion(entry, known)}")
+    for name, spec in known.items():
+        for testset in spec.test_on or ():
+            if testset not in preset.test_on:
+                hint = suggestion(testset, preset.test_on)
+                raise UserError(f"{where}: entries.{name}.test_on: `{testset}` is not in `test_on`{hint}")
+
+
+def _with_made_rows(preset: Preset) -> Preset:
+    """A preset whose tables hold only rows that are made; a table without any is left out."""
+    tables = {}
+    for name, table in preset.tables.items():
+        if rows := tuple(entry for entry in table.entries if entry in preset.entries):
+            tables[name] = table.model_copy(update={"entries": rows})
+    return preset.model_copy(update={"tables": tables})
+
+
 def _check_protocols(names: tuple[str, ...] | None, where: str) -> None:
     """Known names, each once, and at least one; None stands for those of the preset."""
     if names is None:
@@ -112,7 +154,7 @@ def _check_protocols(names: tuple[str, ...] | None, where: str) -> None:
 
 
 def _check_datasets(preset: Preset, where: str) -> None:
-    training = {preset.train_on.hr, preset.train_on.pairs}
+    training = preset.training_sets
     for used in (*sorted(training), *preset.test_on):
         if used not in preset.datasets:
             raise UserError(f"{where}: unknown dataset `{used}`{suggestion(used, preset.datasets)}")

@@ -30,7 +30,8 @@ class Setting(Strict):
     """
 
     default: Value
-    choices: Annotated[tuple[Value, ...] | None, BeforeValidator(tuple_of)] = None
+    choices: Annotated[tuple[Value, ...] | dict[str, str] | None, BeforeValidator(tuple_of)] = None
+    """What it may be: a list, or each with a sentence on what it is and how it differs from its publication."""
     minimum: Number | None = None
 
     def check(self, value: Any, where: str) -> Value:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tvqsr.errors import UserError
+from tvqsr.plan.budget import check_alike
 from tvqsr.plan.catalogue import dataset_identity, has_hr, overlap, photo_folders
 from tvqsr.plan.digest import digest, source_digest
 from tvqsr.plan.folders import images_below
@@ -62,6 +63,8 @@ class Plan:
             )
         _check_changes(builder, where)
         entries = {key: _entry(builder, key, spec, f"{where}: entries.{key}") for key, spec in content.entries.items()}
+        for table, spec in content.tables.items():
+            check_alike(spec, {key: entry.run for key, entry in entries.items()}, f"{where}: tables.{table}")
         return cls(name, content, entries, Paths(RESULTS / name))
 
     @cached_property
@@ -119,15 +122,16 @@ class Plan:
 
     def test_sets(self, entry: str) -> list[str]:
         """Test sets that an entry makes images of: one that reads HR, only those that have it."""
-        needs_hr = self.entry(entry).reads == "hr"
-        return [name for name in self.preset.test_on if not needs_hr or has_hr(self.preset.datasets[name])]
+        needs_hr, own = self.entry(entry).reads == "hr", self.preset.entries[entry].test_on
+        sets = [name for name in self.preset.test_on if own is None or name in own]
+        return [name for name in sets if not needs_hr or has_hr(self.preset.datasets[name])]
 
     def entries_on(self, testset: str) -> list[EntryPlan]:
         """Entries with images of a test set."""
         return [entry for entry in self.entries.values() if testset in self.test_sets(entry.name)]
 
     def is_training_set(self, dataset: str) -> bool:
-        return dataset in (self.preset.train_on.hr, self.preset.train_on.pairs)
+        return dataset in self.preset.training_sets
 
     def prepare_key(self, dataset: str) -> str:
         """Changes when the dataset's declaration, its files or the preparing code do."""
@@ -193,7 +197,7 @@ class Plan:
 
 def _check_apart(preset: Preset, where: str) -> None:
     """Refuse a test set that is trained on."""
-    for training in {preset.train_on.hr, preset.train_on.pairs}:
+    for training in sorted(preset.training_sets):
         for testing in preset.test_on:
             if overlap(preset.datasets[training], preset.datasets[testing], preset.data_folder):
                 raise UserError(

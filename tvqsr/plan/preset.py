@@ -15,6 +15,8 @@ class StageChange(Strict):
 
     settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    trains_on: Name | None = None
+    """Dataset, where it is not the one of the preset's `train_on`."""
 
 
 Degradation = Literal["bicubic", "resshift_test"]
@@ -58,6 +60,8 @@ class EntrySpec(Strict):
     """
     weights: Literal["trained", "released"] = "trained"
     """Weights trained here, or the authors' own, of the published configuration."""
+    test_on: Annotated[tuple[Name, ...] | None, BeforeValidator(tuple_of)] = None
+    """Test sets of this entry, where they are not all of the preset's: of the degradation that it is made for, say."""
     stages: dict[Name, StageChange] = {}
 
 
@@ -71,6 +75,9 @@ class TableSpec(Strict):
 
     title: str
     entries: Annotated[tuple[Name, ...], BeforeValidator(tuple_of), Field(min_length=1)]
+    varies: Annotated[tuple[Name, ...] | None, BeforeValidator(tuple_of)] = None
+    """Settings in which its entries may differ. Given, all other settings that they share, and their trainings, must be
+    equal, stage by stage: a comparison under one budget."""
 
 
 class Runtime(Strict):
@@ -117,5 +124,15 @@ class Preset(Strict):
     """Changes for the stages of a method."""
     entries: Annotated[dict[Name, EntrySpec], BeforeValidator(_present), Field(min_length=1)]
     """Rows of the tables. `null` leaves out one of the preset that this one extends."""
+    more_entries: Annotated[dict[Name, EntrySpec], BeforeValidator(_present)] = {}
+    """Further rows, made when they are asked for: `--config entries=all`, or `entries=[NAME, ...]`."""
     tables: Annotated[dict[Name, TableSpec], BeforeValidator(_present)] = {}
     """Tables by name. `main` holds all entries unless it is given here."""
+
+    @property
+    def training_sets(self) -> set[str]:
+        """Datasets that some stage is trained on."""
+        stages = [change for method in self.methods.values() for change in method.values()]
+        stages += [change for entry in self.entries.values() for change in entry.stages.values()]
+        own = {change.trains_on for change in stages if change.trains_on is not None}
+        return {self.train_on.hr, self.train_on.pairs} | own

@@ -92,7 +92,7 @@ class RunBuilder:
         settings = _settings(spec, changes)
         training = self._training(spec, changes, method)
         needs = {need: self._need(method, need, entry, where, (*above, key)) for need in spec.needs}
-        dataset = self.preset.train_on.hr if spec.trains_on == "hr" else self.preset.train_on.pairs
+        dataset = self._dataset(spec, changes)
         computes = {
             "method": method.name,
             "stage": stage,
@@ -137,6 +137,13 @@ class RunBuilder:
         if entry and (change := entry.stages.get(stage)):
             changes.append((f"{where}.stages.{stage}", change))
         return changes
+
+    def _dataset(self, spec: StageSpec, changes: list[tuple[str, StageChange]]) -> str:
+        """What a stage is trained on: the preset's set for its kind, unless a change names another."""
+        dataset = self.preset.train_on.hr if spec.trains_on == "hr" else self.preset.train_on.pairs
+        for _, change in changes:
+            dataset = change.trains_on or dataset
+        return dataset
 
     def _training(self, spec: StageSpec, changes: list[tuple[str, StageChange]], method: Method) -> Training:
         resolved = spec.training

@@ -38,8 +38,12 @@ class Training(Strict):
     learning_rate: Rate
     betas: Annotated[tuple[Number, Number], BeforeValidator(tuple_of)]
     """Adam's, for generator and discriminator alike."""
+    discriminator_learning_rate: Rate | None = None
+    """The discriminator's, where it is not the generator's."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate over the run: as given, or falling to zero along half a cosine."""
+    halve_at: Annotated[tuple[PositiveInt, ...], BeforeValidator(tuple_of)] = ()
+    """Steps after which the learning rate is half of what it was."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises from zero."""
     clip_norm: Annotated[Number, Field(ge=0)] = 0.0

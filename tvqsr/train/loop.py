@@ -65,6 +65,7 @@ def fit(
     stage.train().to(memory_format=torch.channels_last)
     optimisers = {player: _adam(stage, player, training) for player in stage.players}
     average = AveragedModel(stage.moved_by(stage.generator), multi_avg_fn=get_ema_multi_avg_fn(training.ema))
+    stage.averaged = [_modules(average)]
     checkpoint = Checkpoint(state, key, stage, average, optimisers)
     module = fabric.setup_module(stage)
     fabric.to_device(average)
@@ -79,7 +80,7 @@ def fit(
         for step, batch in enumerate(feed, start):
             terms: dict[str, Tensor] = {}
             for player, optimiser in wrapped.items():
-                _set_rate(optimisers[player], training, step)
+                _set_rate(optimisers[player], _rate(stage, player, training), training, step)
                 _let_only_move(stage, player)
                 losses = module(player, batch, step)
                 if not losses:
@@ -113,14 +114,22 @@ def fit(
 
 def _adam(stage: Stage, player: str, training: Training) -> Optimizer:
     # Fused: networks of hundreds of small tensors otherwise spend a tenth of a step here.
-    return Adam(stage.moved_by(player).parameters(), lr=training.learning_rate, betas=training.betas, fused=True)
+    rate = _rate(stage, player, training)
+    return Adam(stage.moved_by(player).parameters(), lr=rate, betas=training.betas, fused=True)
 
 
-def _set_rate(optimiser: Optimizer, training: Training, step: int) -> None:
+def _rate(stage: Stage, player: str, training: Training) -> float:
+    """A player's learning rate at its highest."""
+    own = None if player == stage.generator else training.discriminator_learning_rate
+    return training.learning_rate if own is None else own
+
+
+def _set_rate(optimiser: Optimizer, highest: float, training: Training, step: int) -> None:
     factor = 0.5 * (1 + math.cos(math.pi * step / training.steps)) if training.schedule == "cosine" else 1.0
+    factor *= 0.5 ** sum(step >= milestone for milestone in training.halve_at)
     factor *= min(1.0, (step + 1) / training.warmup) if training.warmup else 1.0
     for group in optimiser.param_groups:
-        group["lr"] = training.learning_rate * factor
+        group["lr"] = highest * factor
 
 
 def _let_only_move(stage: Stage, player: str) -> None:
@@ -141,10 +150,14 @@ def _check_finite(row: dict[str, float], label: str) -> None:
 
 def _weights(stage: Stage, average: AveragedModel) -> dict[str, Tensor]:
     """All networks as they are saved: the generator's averaged, the others as they stand."""
-    averaged = average.module
-    assert isinstance(averaged, nn.ModuleDict)
-    networks = {**stage.networks, **averaged}
+    networks = {**stage.networks, **_modules(average)}
     tensors = {
         f"{name}.{key}": value for name, network in networks.items() for key, value in network.state_dict().items()
     }
     return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+
+
+def _modules(average: AveragedModel) -> nn.ModuleDict:
+    averaged = average.module
+    assert isinstance(averaged, nn.ModuleDict)
+    return averaged
