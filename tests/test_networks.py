@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tvqsr.contract import Codebook
 from tvqsr.nn.adversarial import adaptive_weight, discriminator_hinge, generator_hinge
+from tvqsr.nn.autoencoder import Shape
 from tvqsr.nn.blocks import ChannelNorm
+from tvqsr.nn.index_predictor import IndexHead, index_loss
 from tvqsr.nn.quantize import VectorQuantizer, nearest_code, straight_through_lookup
 from tvqsr.nn.swin import SwinBlock, SwinStack
 
@@ -92,7 +95,7 @@ def test_which_term_carries_beta(convention: str, codebook_share: float, commit_
     assert torch.allclose(features.grad, commit_share * expected.detach())
     rows = torch.zeros(4, 3)
     flat = (-expected).permute(0, 2, 3, 1).reshape(-1, 3).detach()
-    rows.index_add_(0, quantized.indices.flatten(), flat)
+    rows.index_add_(0, quantized.indices[0].flatten(), flat)
     assert quantizer.embedding.weight.grad is not None
     assert torch.allclose(quantizer.embedding.weight.grad, codebook_share * rows, atol=1e-7)
 
@@ -127,11 +130,32 @@ def test_before_quantisation_begins_features_pass_and_then_fill_the_codebook() -
     assert torch.allclose(quantizer(features).codes, quantizer.lookup(quantizer.indices(features)), atol=1e-6)
 
 
+def test_a_head_tells_each_codebook_on_its_own_grid() -> None:
+    torch.manual_seed(0)
+    shape = Shape(width=4, depth=1, norm="channel", heads=2, window=4)
+    codebooks = (Codebook(5, stride=16), Codebook(7, stride=8))
+    head = IndexHead(shape, 6, 1, codebooks)
+    features = torch.randn(2, 6, 8, 4)
+    coarse, fine = head(features)
+    assert coarse.shape == (2, 5, 4, 2) and fine.shape == (2, 7, 8, 4)
+    single = IndexHead(shape, 6, 1, (Codebook(12),))
+    single.load_state_dict(head.state_dict())
+    (both,) = single(features)
+    assert torch.allclose(both[:, 5:], fine)
+    assert torch.allclose(both[:, :5].unflatten(2, (4, 2)).unflatten(4, (2, 2)).mean(dim=(3, 5)), coarse, atol=1e-6)
+    truth = tuple(part.argmin(dim=1) for part in (coarse, fine))
+    losses = [
+        -part.log_softmax(dim=1).gather(1, t[:, None]).mean() for part, t in zip((coarse, fine), truth, strict=True)
+    ]
+    assert torch.allclose(index_loss((coarse, fine), truth), (losses[0] + losses[1]) / 2)
+
+
 def test_straight_through_lookup_is_a_lookup_forward_and_a_softmax_backward() -> None:
     torch.manual_seed(0)
     logits = torch.randn(1, 5, 2, 2, dtype=torch.float32, requires_grad=True)
-    codebook = torch.randn(5, 3, requires_grad=True)
-    codes = straight_through_lookup(logits, codebook)
+    quantizer = VectorQuantizer(5, 3, "textbook")
+    codebook = nn.init.normal_(quantizer.embedding.weight)
+    codes = straight_through_lookup([logits], quantizer)
     expected = codebook[logits.argmax(dim=1)].permute(0, 3, 1, 2)
     assert torch.allclose(codes, expected, atol=1e-6)
     weights = torch.randn_like(codes)

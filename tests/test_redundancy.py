@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.untrained import run_of, untrained
-from tvqsr.contract import Upscaler
+from tvqsr.contract import Codebook, Indices, Upscaler
 from tvqsr.data.images import read_image
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
@@ -85,7 +85,7 @@ def test_codes_that_x_down_tells_are_redundant_and_others_are_not() -> None:
 class Brightness(Upscaler):
     """Codes by the brightness of 8 x 8 blocks in 16 steps, or at random: a codebook of grey values."""
 
-    multiple, codebook_size = 16, 16
+    multiple, codebooks = 16, (Codebook(16),)
 
     def __init__(self, honest: bool) -> None:
         super().__init__()
@@ -94,12 +94,12 @@ class Brightness(Upscaler):
     def forward(self, image: Tensor) -> Tensor:
         return image
 
-    def codes(self, image: Tensor) -> Tensor:
+    def codes(self, image: Tensor) -> Indices:
         codes = (torch.nn.functional.avg_pool2d(image, 8).mean(dim=1) * 15.99).long()
-        return codes if self.honest else torch.randint(0, 16, codes.shape, generator=self.random)
+        return (codes if self.honest else torch.randint(0, 16, codes.shape, generator=self.random),)
 
-    def code_vectors(self, indices: Tensor) -> Tensor:
-        return indices[:, None].float() / 15
+    def code_vectors(self, indices: Indices) -> Tensor:
+        return indices[0][:, None].float() / 15
 
 
 def photos() -> list[Tensor]:
@@ -110,7 +110,7 @@ def photos() -> list[Tensor]:
 
 
 def summary(upscaler: Upscaler, images: list[Tensor], reads_hr: bool = True) -> float | None:
-    use = CodeUse(upscaler.codebook_size or 0, reads_hr)
+    use = CodeUse(upscaler.codebooks, reads_hr)
     for image in images:
         use.add(upscaler, image, image, 1)
     redundancy: float | None = use.summary()["redundancy"]
@@ -144,12 +144,12 @@ def test_a_tokenizers_own_codes_are_measured(tiny_plan: Plan, method: str) -> No
         found = summary(upscaler, images := [photo[..., :128, :128] for photo in photos()])
         for image in images:
             small = image[0].double().view(3, 16, 8, 16, 8).mean(dim=(2, 4)).permute(1, 2, 0).numpy()
-            pairs.append((small, codebook[upscaler.codes(image)[0].numpy()]))
+            pairs.append((small, codebook[upscaler.codes(image)[0][0].numpy()]))
     assert found == pytest.approx(by_least_squares(pairs), abs=1e-9)
 
 
 def test_the_report_shows_it_of_tokenizers_and_says_why_not_of_others(tiny_plan: Plan, results: Path) -> None:
-    codes = {"size": 16, "used": 4, "perplexity": 2.0, "accuracy": None}
+    codes = {"used": 0.25, "perplexity": 2.0, "bits_per_position": 4.0, "accuracy": None}
     for entry in tiny_plan.entries.values():
         of_entry = codes | {"redundancy": 0.25 if entry.name == "vq_rec" else None} if entry.run else None
         record = {"reads": entry.reads, "codes": of_entry, "images": {"cat": {"index_accuracy": None}}}

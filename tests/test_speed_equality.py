@@ -75,5 +75,5 @@ def test_an_upscaler_in_inference_against_float64(stage: str) -> None:
     image = torch.rand(1, 3, side, side)
     with torch.no_grad():
         expected = exact(image.double())
-        assert torch.equal(model.codes(image), exact.codes(image.double()))
+        assert torch.equal(model.codes(image)[0], exact.codes(image.double())[0])
         assert float((model(image) - expected).norm() / expected.norm()) < 1e-5

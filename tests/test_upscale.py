@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tests.conftest import TINY, Command
-from tvqsr.contract import Upscaler
+from tvqsr.contract import Codebook, Indices, Upscaler
 from tvqsr.data.images import read_image
 from tvqsr.plan import Plan
 from tvqsr.train.weights import save_weights
@@ -39,32 +39,77 @@ class Codes(Upscaler):
     """Code = position in the grid of 8 x 8 blocks; HR's own codes differ in one place."""
 
     multiple = 4
+    codebooks = (Codebook(100),)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return image
 
-    def codes(self, image: torch.Tensor) -> torch.Tensor:
+    def codes(self, image: torch.Tensor) -> Indices:
         rows, columns = image.shape[-2] * 4 // 8, image.shape[-1] * 4 // 8
-        return torch.arange(rows * columns).view(1, rows, columns)
+        return (torch.arange(rows * columns).view(1, rows, columns),)
 
-    def codes_of_hr(self, hr: torch.Tensor) -> torch.Tensor:
+    def codes_of_hr(self, hr: torch.Tensor) -> Indices:
         codes = (
             torch.arange(hr.shape[-2] // 8 * hr.shape[-1] // 8).view(1, hr.shape[-2] // 8, hr.shape[-1] // 8).clone()
         )
         codes[0, 0, 0] = 5
-        return codes
+        return (codes,)
 
 
 def test_code_use_counts_what_lies_inside_the_image() -> None:
-    use = CodeUse(100)
+    use = CodeUse(Codes.codebooks)
     accuracy = use.add(Codes(), torch.rand(1, 3, 5, 6), torch.rand(1, 3, 20, 24), 4)
     assert accuracy == pytest.approx(8 / 9)
     summary = use.summary()
     # 20 x 24 pixels are 3 x 3 positions of a padded grid of 4 x 4.
-    assert [index for index, count in enumerate(summary["counts"]) if count] == [0, 1, 2, 4, 5, 6, 8, 9, 10]
-    assert summary["used"] == 9
+    assert [index for index, count in enumerate(summary["codebooks"][0]["counts"]) if count] == [
+        0,
+        1,
+        2,
+        4,
+        5,
+        6,
+        8,
+        9,
+        10,
+    ]
+    assert summary["used"] == pytest.approx(0.09)
     assert summary["perplexity"] == pytest.approx(9.0)
     assert summary["accuracy"] == pytest.approx(8 / 9)
+
+
+class Levels(Upscaler):
+    """A coarse codebook of 4, always its first code, and a fine one of 8, each equally often."""
+
+    multiple = 16
+    codebooks = (Codebook(4, stride=16), Codebook(8, stride=8))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image
+
+    def codes(self, image: torch.Tensor) -> Indices:
+        rows, columns = image.shape[-2] // 8, image.shape[-1] // 8
+        fine = torch.arange(rows * columns).view(1, rows, columns) % 8
+        return torch.zeros(1, rows // 2, columns // 2, dtype=torch.int64), fine
+
+    def codes_of_hr(self, hr: torch.Tensor) -> Indices:
+        coarse, fine = self.codes(hr)
+        return coarse + 1, fine
+
+
+def test_several_codebooks_are_counted_each_by_its_grid() -> None:
+    use = CodeUse(Levels.codebooks)
+    hr = torch.rand(1, 3, 32, 32)
+    assert use.add(Levels(), hr, hr, 1) == pytest.approx(16 / 20)
+    summary = use.summary()
+    coarse, fine = summary["codebooks"]
+    assert (coarse["used"], coarse["perplexity"]) == (1, 1.0)
+    assert (fine["used"], fine["perplexity"]) == (8, pytest.approx(8.0))
+    assert summary["used"] == pytest.approx(9 / 12)
+    assert summary["perplexity"] == pytest.approx(8**0.5)
+    # log2 8 at each position of the fine grid, and log2 4 at a fourth of them.
+    assert summary["bits_per_position"] == pytest.approx(3.5)
+    assert summary["accuracy"] == pytest.approx(16 / 20)
 
 
 @pytest.fixture

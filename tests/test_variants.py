@@ -35,7 +35,7 @@ def test_structure_lies_where_it_is_told_in_every_network(preset: ChangedPreset,
     predictor = untrained(run_of(plan, "tvqrap", "predictor"))[0].networks["predictor"]
     predicted = predictor(torch.rand(1, 3, 16, 24), tokenizer.structure_path)
     assert predicted.f_low.shape == f_low
-    assert predicted.logits.shape == (1, 16, 8, 12)
+    assert predicted.logits[0].shape == (1, 16, 8, 12)
 
 
 @pytest.mark.parametrize("scale", [8, 16, 32])
@@ -98,7 +98,7 @@ def test_rap_takes_the_losses_of_stage_2_where_they_have_weight(preset: ChangedP
     with torch.no_grad():
         target = tokenizer.encode(2 * batch().hr - 1)
         found = stage.networks["predictor"](2 * batch().lr - 1, tokenizer.structure_path)
-    likelihood = found.logits.softmax(dim=1).gather(1, target.texture.indices.unsqueeze(1))
+    likelihood = found.logits[0].softmax(dim=1).gather(1, target.texture.indices[0].unsqueeze(1))
     assert terms["index"].item() == pytest.approx(-0.5 * likelihood.log().mean().item(), rel=1e-4)
     assert terms["structure"].item() == pytest.approx(3 * (found.f_low - target.f_low).square().mean().item(), rel=1e-4)
     assert terms["pixel"].item() == pytest.approx(published.losses("generator", batch(), 0)["pixel"].item())

@@ -52,6 +52,20 @@ class Stage(nn.Module):
         return self.losses(player, batch, step)
 
 
+@dataclass(frozen=True)
+class Codebook:
+    """One of the codebooks that a method decodes."""
+
+    size: int
+    """Number of codes."""
+    stride: int = 8
+    """HR pixels per code position, along each side."""
+
+
+Indices = tuple[Tensor, ...]
+"""Code indices, one (B, H / stride, W / stride) int64 for each codebook."""
+
+
 class Upscaler(nn.Module):
     """Networks in inference: LR (B, 3, h, w) in [0, 1] -> SR (B, 3, 4h, 4w) in [0, 1].
 
@@ -60,23 +74,18 @@ class Upscaler(nn.Module):
     """
 
     multiple: int = 1
-    codebook_size: int | None = None
-    """Number of codes, for a method that has them."""
-    code_stride: int = 8
-    """HR pixels per code position, along each side."""
+    codebooks: tuple[Codebook, ...] = ()
+    """For a method that has them; several for residual, grouped or hierarchical codes, which add up to one image."""
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor: ...
 
-    def codes(self, image: Tensor) -> Tensor:
-        """Indices that `forward` decodes for this input: (B, H / stride, W / stride) int64.
+    def codes(self, image: Tensor) -> Indices:
+        """Indices that `forward` decodes for this input. Only asked of a method with codebooks."""
+        raise UserError(f"{type(self).__name__} sets codebooks but has no codes(); write it in plugin.py")
 
-        Only asked of a method with a codebook.
-        """
-        raise UserError(f"{type(self).__name__} sets codebook_size but has no codes(); write it in plugin.py")
-
-    def code_vectors(self, indices: Tensor) -> Tensor | None:
-        """What the decoder is given for indices: (B, h, w) int64 -> (B, D, h, w).
+    def code_vectors(self, indices: Indices) -> Tensor | None:
+        """What the decoder is given for indices: (B, D, h, w), at the finest stride.
 
         For the redundancy of a tokenizer's codes (`tvqsr/upscale/redundancy.py`), on the device of the indices.
         None where that is not to be measured.
@@ -87,7 +96,7 @@ class Upscaler(nn.Module):
         """Modules that the authors' model carries and counts among its parameters, though inference needs none."""
         return []
 
-    def codes_of_hr(self, hr: Tensor) -> Tensor | None:
+    def codes_of_hr(self, hr: Tensor) -> Indices | None:
         """Indices that the tokenizer gives HR, for index accuracy; None where there is nothing to compare with."""
         return None
 

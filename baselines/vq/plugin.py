@@ -7,14 +7,15 @@ from typing import Any
 
 from torch import Tensor
 
-from tvqsr.contract import Stage, Trained, Upscaler
+from tvqsr.contract import Indices, Stage, Trained, Upscaler
 from tvqsr.nn.image_loss import ImageLossSettings
+from tvqsr.nn.index_predictor import likeliest
 from tvqsr.nn.vq_inference import PredictedCodes, Reconstruction
 from tvqsr.nn.vq_settings import VqSettings
+from tvqsr.nn.vq_tokenizer import Tokenizer
 
 from .predictor import Predictor, PredictorSettings, Skips
 from .stages import PredictorStage, SkipStage, TokenizerStage
-from .tokenizer import Tokenizer
 
 
 def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) -> Stage:
@@ -64,9 +65,8 @@ class SuperResolution(PredictedCodes):
     def forward(self, image: Tensor) -> Tensor:
         return (self.image_path(self.quantizer.lookup(self.codes(image))) + 1) / 2
 
-    def codes(self, image: Tensor) -> Tensor:
-        indices: Tensor = self.predictor(2 * image - 1).argmax(dim=1)
-        return indices
+    def codes(self, image: Tensor) -> Indices:
+        return likeliest(self.predictor(2 * image - 1))
 
 
 class SkipSuperResolution(SuperResolution):
@@ -78,6 +78,6 @@ class SkipSuperResolution(SuperResolution):
 
     def forward(self, image: Tensor) -> Tensor:
         at_lr, texture = self.predictor.lr_encoder.levels(2 * image - 1)
-        codes = self.quantizer.lookup(self.predictor.head(texture).argmax(dim=1))
+        codes = self.quantizer.lookup(likeliest(self.predictor.head(texture)))
         at_quarter, at_eighth = self.skips(at_lr, texture)
         return (self.image_path(codes + at_eighth, at_quarter) + 1) / 2

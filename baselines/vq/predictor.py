@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from tvqsr.nn.blocks import NormKind
-from tvqsr.nn.index_predictor import IndexHead, LrEncoder
+from tvqsr.nn.index_predictor import IndexHead, Logits, LrEncoder
 from tvqsr.nn.initialise import ResidualInit, start_residuals
 from tvqsr.nn.vq_settings import VqSettings
 
@@ -26,7 +26,7 @@ class PredictorSettings:
 
 
 class Predictor(nn.Module):
-    """LR in [-1, 1] (B, 3, h, w), sides multiples of 2 -> code logits (B, K, h/2, w/2)."""
+    """LR in [-1, 1] (B, 3, h, w), sides multiples of 2 -> code logits at h/2 x w/2, see `IndexHead`."""
 
     def __init__(self, settings: PredictorSettings, tokenizer: VqSettings) -> None:
         super().__init__()
@@ -35,10 +35,10 @@ class Predictor(nn.Module):
             tokenizer.shape, depth=settings.depth, norm=settings.norm, heads=settings.heads, window=settings.window
         )
         self.lr_encoder = LrEncoder(shape, settings.swin_depth)
-        self.head = IndexHead(shape, 4 * tokenizer.width, settings.swin_depth, tokenizer.codebook_size)
+        self.head = IndexHead(shape, 4 * tokenizer.width, settings.swin_depth, tokenizer.codebooks)
         start_residuals(self, settings.residual_init)
 
-    def forward(self, lr: Tensor) -> Tensor:
+    def forward(self, lr: Tensor) -> Logits:
         return self.head(self.lr_encoder(lr))
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from torch.nn import functional as F
-
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch
 from tvqsr.nn.image_loss import ImageLoss, ImageLossSettings, players
+from tvqsr.nn.index_predictor import index_loss
 from tvqsr.nn.quantize import straight_through_lookup
 from tvqsr.nn.vq_settings import VqSettings
+from tvqsr.nn.vq_tokenizer import Tokenizer
 
 from .predictor import Predictor, PredictorSettings, Skips
-from .tokenizer import Tokenizer
 
 
 class TokenizerStage(Stage):
@@ -48,7 +47,7 @@ class PredictorStage(Stage):
     def losses(self, player: str, batch: Batch, step: int) -> Terms:
         indices = self.tokenizer.indices(2 * batch.hr - 1)
         logits = self.networks["predictor"](2 * batch.lr - 1)
-        return {"index": self.settings.index_weight * F.cross_entropy(logits, indices)}
+        return {"index": self.settings.index_weight * index_loss(logits, indices)}
 
 
 class SkipStage(Stage):
@@ -74,7 +73,7 @@ class SkipStage(Stage):
         predictor = self.networks["predictor"]
         assert isinstance(predictor, Predictor)
         at_lr, texture = predictor.lr_encoder.levels(2 * batch.lr - 1)
-        codes = straight_through_lookup(predictor.head(texture), self.tokenizer.quantizer.embedding.weight)
+        codes = straight_through_lookup(predictor.head(texture), self.tokenizer.quantizer)
         at_quarter, at_eighth = self.networks["skips"](at_lr, texture)
         fake = self.tokenizer.image_path(codes + at_eighth, at_quarter)
         return self.loss.generator(fake, real, discriminator, predictor.head.linear.weight, step)

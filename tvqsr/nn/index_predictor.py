@@ -5,10 +5,16 @@ LR image -> features at H/8 and F^L -> logits over the codebook.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from tvqsr.contract import Codebook, Indices
 from tvqsr.nn.autoencoder import Shape
 from tvqsr.nn.blocks import Down, pad_with
+
+STRIDE = 8
+"""HR pixels per position of the features that indices are predicted from, along each side."""
 
 
 class LrEncoder(nn.Sequential):
@@ -49,20 +55,42 @@ class LrStructureEncoder(nn.Sequential):
         pad_with(self, shape.structure_padding)
 
 
-class IndexHead(nn.Module):
-    """Features at H/8 (B, in_channels, h, w) -> logits (B, codes, h, w).
+Logits = tuple[Tensor, ...]
+"""Logits over the codes of each codebook: (B, size, H / stride, W / stride)."""
 
-    Residual and RSTB blocks, plain Swin stacks, layer norm, linear without bias.
+
+class IndexHead(nn.Module):
+    """Features at H/8 (B, in_channels, H/8, W/8) -> logits for each codebook.
+
+    Residual and RSTB blocks, plain Swin stacks, layer norm, linear without bias. Several codebooks are predicted side
+    by side, none given another's index; logits of a coarser one are means over its positions.
     """
 
-    def __init__(self, shape: Shape, in_channels: int, swin_depth: int, codes: int) -> None:
+    def __init__(self, shape: Shape, in_channels: int, swin_depth: int, codebooks: tuple[Codebook, ...]) -> None:
         super().__init__()
         c = 4 * shape.width
         self.fuse = nn.Sequential(shape.res(in_channels, c), shape.swin(c, swin_depth, conv=True), shape.res(c, c))
         self.swin = nn.Sequential(*(shape.swin(c, swin_depth) for _ in range(shape.depth)))
         self.norm = nn.LayerNorm(c)
-        self.linear = nn.Linear(c, codes, bias=False)
+        self.codebooks = codebooks
+        self.linear = nn.Linear(c, sum(codebook.size for codebook in codebooks), bias=False)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Logits:
         x = self.swin(self.fuse(features)).permute(0, 2, 3, 1)
-        return self.linear(self.norm(x)).permute(0, 3, 1, 2)
+        logits: Tensor = self.linear(self.norm(x)).permute(0, 3, 1, 2)
+        parts = logits.split([codebook.size for codebook in self.codebooks], dim=1)
+        return tuple(
+            F.avg_pool2d(part, codebook.stride // STRIDE) if codebook.stride > STRIDE else part
+            for part, codebook in zip(parts, self.codebooks, strict=True)
+        )
+
+
+def likeliest(logits: Logits) -> Indices:
+    """Indices of the largest logits."""
+    return tuple(part.argmax(dim=1) for part in logits)
+
+
+def index_loss(logits: Logits, indices: Indices) -> Tensor:
+    """Cross-entropy in fp32, mean over the positions of a codebook and over codebooks: scalar."""
+    losses = [F.cross_entropy(part.float(), truth) for part, truth in zip(logits, indices, strict=True)]
+    return torch.stack(losses).mean()

@@ -1,22 +1,91 @@
-"""Vanilla vector quantisation, its loss convention named, and the straight-through lookup of predicted indices."""
+"""Quantisers: what they have in common, vanilla VQ, and the straight-through lookup of predicted indices."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tvqsr.contract import Codebook, Indices
+
 LossConvention = Literal["textbook", "tvqrap"]
 
 
 class Quantized(NamedTuple):
-    """`codes` (B, D, h, w) carry the straight-through gradient; `indices` (B, h, w) int64; `loss` is a scalar."""
+    """`codes` (B, D, h, w) carry the straight-through gradient; `indices` of each codebook; `loss` is a scalar."""
 
     codes: Tensor
-    indices: Tensor
+    indices: Indices
     loss: Tensor
+
+
+class Quantizer(nn.Module):
+    """A quantiser of feature maps (B, D, h, w), in fp32 whatever the precision of the networks.
+
+    A code vector of every codebook goes into each position; how, `assemble` says. `quantize_from` > 0 is a remedy
+    against collapse in short trainings (0 in the papers): before that step, features pass as they are and the codes
+    wait, then are filled from them.
+    """
+
+    FILL_STEPS = 16
+
+    def __init__(self, codebooks: tuple[Codebook, ...], quantize_from: int = 0) -> None:
+        super().__init__()
+        self.codebooks, self.quantize_from = codebooks, quantize_from
+
+    @abstractmethod
+    def quantize(self, features: Tensor, step: int | None) -> Quantized:
+        """Quantise features in fp32; `step` is the training step, None in inference."""
+
+    @abstractmethod
+    def indices(self, features: Tensor) -> Indices:
+        """Indices that `quantize` chooses."""
+
+    @abstractmethod
+    def vectors(self) -> tuple[Tensor, ...]:
+        """Code vectors of each codebook: (size, its own D)."""
+
+    def assemble(self, parts: Sequence[Tensor]) -> Tensor:
+        """Code vectors of each codebook at their positions (B, its own D, h, w) -> the decoder's input (B, D, h, w)."""
+        (only,) = parts
+        return only
+
+    def fill(self, features: Tensor, part: int) -> None:
+        """Overwrite one sixteenth of the codes with random ones of these features, the part counted from 0.
+
+        Asked in each of the last 16 steps before quantisation begins. A quantiser without codes of its own does
+        nothing.
+        """
+
+    def lookup(self, indices: Indices) -> Tensor:
+        """Indices of each codebook -> the decoder's input (B, D, h, w)."""
+        found = zip(indices, self.vectors(), strict=True)
+        return self.assemble([F.embedding(index, vectors).permute(0, 3, 1, 2) for index, vectors in found])
+
+    def forward(self, features: Tensor, step: int | None = None) -> Quantized:
+        """Quantise (B, D, h, w). In training, `step` counts from 0."""
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            if step is None or step >= self.quantize_from:
+                return self.quantize(features, step)
+            part = step - (self.quantize_from - self.FILL_STEPS)
+            if part >= 0:
+                self.fill(features.detach(), part)
+            return Quantized(features, self.indices(features), features.new_zeros(()))
+
+
+def rows_of(features: Tensor) -> Tensor:
+    """(B, D, h, w) -> (B h w, D)."""
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+
+
+def random_rows(vectors: Tensor, count: int) -> Tensor:
+    """Random ones of (N, D), with repetition: (count, D)."""
+    return vectors[torch.randint(len(vectors), (count,)).to(vectors.device)]
 
 
 def nearest_code(vectors: Tensor, codebook: Tensor, chunk: int = 16384) -> Tensor:
@@ -33,78 +102,60 @@ def nearest_code(vectors: Tensor, codebook: Tensor, chunk: int = 16384) -> Tenso
     return torch.cat(parts)
 
 
-class VectorQuantizer(nn.Module):
+class VectorQuantizer(Quantizer):
     """Codebook of `size` x `dim` with nearest-neighbour lookup, no EMA, no restart.
 
     Initialised uniformly in +-1/size (VQ-VAE, arXiv 1711.00937).
     `convention` says which term carries beta = 0.25.
     `textbook`: mean||sg(z) - q||^2 + 0.25 mean||z - sg(q)||^2 (VQ-VAE).
     `tvqrap`: the other way round, beta on the codebook term, as TVQ&RAP's released code has it.
-    `quantize_from` > 0 is a remedy against collapse in short trainings (0 in the paper): see `forward`.
     """
-
-    FILL_STEPS = 16
 
     def __init__(
         self, size: int, dim: int, convention: LossConvention, quantize_from: int = 0, beta: float = 0.25
     ) -> None:
-        super().__init__()
-        self.quantize_from = quantize_from
+        super().__init__((Codebook(size),), quantize_from)
         self.embedding = nn.Embedding(size, dim)
         nn.init.uniform_(self.embedding.weight, -1 / size, 1 / size)
         self.codebook_weight, self.commit_weight = (1.0, beta) if convention == "textbook" else (beta, 1.0)
 
-    def indices(self, features: Tensor) -> Tensor:
-        """(B, D, h, w) -> (B, h, w)."""
-        b, d, h, w = features.shape
+    def vectors(self) -> tuple[Tensor, ...]:
+        return (self.embedding.weight,)
+
+    def indices(self, features: Tensor) -> Indices:
+        b, _, h, w = features.shape
         with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-            return nearest_code(features.permute(0, 2, 3, 1).reshape(-1, d), self.embedding.weight).view(b, h, w)
+            return (nearest_code(rows_of(features), self.embedding.weight).view(b, h, w),)
 
-    def lookup(self, indices: Tensor) -> Tensor:
-        """(B, h, w) -> (B, D, h, w)."""
-        return self.embedding(indices).permute(0, 3, 1, 2)
-
-    def _fill(self, features: Tensor, step: int) -> None:
-        """Overwrite one sixteenth of the codes with random ones of these features.
-
-        In each of the last 16 steps before quantisation begins.
-        """
-        part = step - (self.quantize_from - self.FILL_STEPS)
-        if not 0 <= part < self.FILL_STEPS:
-            return
+    def fill(self, features: Tensor, part: int) -> None:
         codes = self.embedding.weight.data.tensor_split(self.FILL_STEPS)[part]
-        vectors = features.detach().permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-        chosen = torch.randint(len(vectors), (len(codes),)).to(vectors.device)
-        codes.copy_(vectors[chosen])
+        codes.copy_(random_rows(rows_of(features), len(codes)))
 
-    def forward(self, features: Tensor, step: int | None = None) -> Quantized:
-        """Quantise (B, D, h, w): nearest codes, with the gradient of the codes passed straight through to the features.
-
-        In training, `step` counts from 0; before `quantize_from`, features pass as they are and the codebook waits,
-        then is filled from them.
-        """
-        with torch.autocast(features.device.type, enabled=False):
-            features = features.float()
-            indices = self.indices(features)
-            if step is not None and step < self.quantize_from:
-                self._fill(features, step)
-                return Quantized(features, indices, features.new_zeros(()))
-            codes = self.lookup(indices)
-            codebook_loss = F.mse_loss(codes, features.detach())
-            commit_loss = F.mse_loss(features, codes.detach())
-            loss = self.codebook_weight * codebook_loss + self.commit_weight * commit_loss
-            return Quantized(features + (codes - features).detach(), indices, loss)
+    def quantize(self, features: Tensor, step: int | None) -> Quantized:
+        """Nearest codes, with the gradient of the codes passed straight through to the features."""
+        indices = self.indices(features)
+        codes = self.lookup(indices)
+        codebook_loss = F.mse_loss(codes, features.detach())
+        commit_loss = F.mse_loss(features, codes.detach())
+        loss = self.codebook_weight * codebook_loss + self.commit_weight * commit_loss
+        return Quantized(features + (codes - features).detach(), indices, loss)
 
 
-def straight_through_lookup(logits: Tensor, codebook: Tensor) -> Tensor:
-    """Codes of the likeliest indices, with the gradient of the softmax.
+def straight_through_lookup(logits: Sequence[Tensor], quantizer: Quantizer) -> Tensor:
+    """The decoder's input for the likeliest indices, with the gradient of the softmax.
 
-    Logits (B, K, h, w), codebook (K, D) -> (B, D, h, w).
+    Logits (B, size, h, w) of each codebook -> (B, D, h, w).
     TVQ&RAP's reconstruction-aware prediction: one_hot <- p + (one_hot - p).detach(), times the detached codebook
     (section 3.3).
     """
-    with torch.autocast(logits.device.type, enabled=False):
-        probabilities = logits.float().softmax(dim=1)
-        one_hot = F.one_hot(probabilities.argmax(dim=1), logits.shape[1]).permute(0, 3, 1, 2).to(probabilities.dtype)
-        selection = probabilities + (one_hot - probabilities).detach()
-        return torch.einsum("bkhw,kd->bdhw", selection, codebook.detach().float())
+    with torch.autocast(logits[0].device.type, enabled=False):
+        found = zip(logits, quantizer.vectors(), strict=True)
+        return quantizer.assemble([_selected(part.float(), vectors.detach().float()) for part, vectors in found])
+
+
+def _selected(logits: Tensor, vectors: Tensor) -> Tensor:
+    """(B, K, h, w) and (K, D) -> (B, D, h, w)."""
+    probabilities = logits.softmax(dim=1)
+    one_hot = F.one_hot(probabilities.argmax(dim=1), logits.shape[1]).permute(0, 3, 1, 2).to(probabilities.dtype)
+    selection = probabilities + (one_hot - probabilities).detach()
+    return torch.einsum("bkhw,kd->bdhw", selection, vectors)

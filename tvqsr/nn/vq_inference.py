@@ -7,20 +7,20 @@ from math import lcm
 
 from torch import Tensor, nn
 
-from tvqsr.contract import Upscaler
+from tvqsr.contract import Indices, Upscaler
 from tvqsr.nn.autoencoder import ImagePath
-from tvqsr.nn.quantize import VectorQuantizer
+from tvqsr.nn.quantize import Quantizer
 
 
 class VqTokenizer(nn.Module):
     """HR in [-1, 1] (B, 3, H, W) -> HR in nominal [-1, 1], by way of codes at 1/8."""
 
-    quantizer: VectorQuantizer
+    quantizer: Quantizer
     image_path: ImagePath
 
     @abstractmethod
-    def indices(self, image: Tensor) -> Tensor:
-        """Code indices of an image in [-1, 1]: (B, 3, H, W) -> (B, H/8, W/8) int64."""
+    def indices(self, image: Tensor) -> Indices:
+        """Code indices of an image in [-1, 1] (B, 3, H, W)."""
 
 
 class Reconstruction(Upscaler):
@@ -29,16 +29,16 @@ class Reconstruction(Upscaler):
     def __init__(self, tokenizer: VqTokenizer, hr_multiple: int) -> None:
         super().__init__()
         self.tokenizer = tokenizer
-        self.codebook_size = tokenizer.quantizer.embedding.num_embeddings
+        self.codebooks = tokenizer.quantizer.codebooks
         self.multiple = hr_multiple
 
     def forward(self, image: Tensor) -> Tensor:
         return (self.tokenizer(2 * image - 1) + 1) / 2
 
-    def codes(self, image: Tensor) -> Tensor:
+    def codes(self, image: Tensor) -> Indices:
         return self.tokenizer.indices(2 * image - 1)
 
-    def code_vectors(self, indices: Tensor) -> Tensor:
+    def code_vectors(self, indices: Indices) -> Tensor:
         return self.tokenizer.quantizer.lookup(indices)
 
 
@@ -54,9 +54,9 @@ class PredictedCodes(Upscaler):
         self.quantizer, self.image_path = tokenizer.quantizer, tokenizer.image_path
         # Only asked for HR's own indices: kept out of the module tree, since inference does not need it.
         self._reference = [tokenizer]
-        self.codebook_size = tokenizer.quantizer.embedding.num_embeddings
+        self.codebooks = tokenizer.quantizer.codebooks
         self.multiple = lcm(hr_multiple, 8 * predictor_window) // 4
 
-    def codes_of_hr(self, hr: Tensor) -> Tensor:
+    def codes_of_hr(self, hr: Tensor) -> Indices:
         # Outside the module tree, it has to be taken to the device by hand.
         return self._reference[0].to(hr.device).indices(2 * hr - 1)

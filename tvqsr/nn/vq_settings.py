@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tvqsr.contract import Codebook
 from tvqsr.nn.autoencoder import Shape
 from tvqsr.nn.blocks import NormKind
 from tvqsr.nn.image_loss import ImageLossSettings
 from tvqsr.nn.initialise import ResidualInit
-from tvqsr.nn.quantize import LossConvention, VectorQuantizer
+from tvqsr.nn.quantize import LossConvention, Quantizer, VectorQuantizer
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class VqSettings(ImageLossSettings):
         """HR sides are padded to multiples of this, in pixels: 32 windows, for the controls as for TVQ&RAP."""
         return 32 * self.window
 
-    def new_quantizer(self) -> VectorQuantizer:
+    @property
+    def codebooks(self) -> tuple[Codebook, ...]:
+        """What a predictor has to tell."""
+        return (Codebook(self.codebook_size),)
+
+    def new_quantizer(self) -> Quantizer:
         """The codebook: `codebook_size` codes of 4 x width."""
         return VectorQuantizer(self.codebook_size, 4 * self.width, self.vq_loss, self.quantize_from)

@@ -19,8 +19,19 @@ MEASURES: dict[str, tuple[str, bool, int, str]] = {
         3,
         "share of code positions at which the predicted index equals the tokenizer's for HR",
     ),
-    "codes_used": ("Codes used", True, 3, "share of the codebook decoded at least once on the test set"),
-    "code_perplexity": ("Perplexity", True, 1, "exp of the entropy of the codes decoded on the test set"),
+    "codes_used": ("Codes used", True, 3, "share of the codes decoded at least once on the test set"),
+    "code_perplexity": (
+        "Perplexity",
+        True,
+        1,
+        "exp of the entropy of the codes decoded on the test set; of several codebooks, the geometric mean",
+    ),
+    "code_bits": (
+        "Bits per position",
+        False,
+        1,
+        "log2 of the number of codes, summed over codebooks, per position of the finest",
+    ),
     "code_redundancy": (
         "Code redundancy",
         False,
@@ -69,8 +80,8 @@ def _code_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     codes = record["codes"]
     absent = "nothing is predicted, or there is no HR to compare with" if codes else "no codebook"
     rows = [_row("index_accuracy", name, image["index_accuracy"], absent) for name, image in record["images"].items()]
-    used, perplexity = (codes["used"] / codes["size"], codes["perplexity"]) if codes else (None, None)
-    rows += [_row("codes_used", "(set)", used, absent), _row("code_perplexity", "(set)", perplexity, absent)]
+    of_set = {"codes_used": "used", "code_perplexity": "perplexity", "code_bits": "bits_per_position"}
+    rows += [_row(name, "(set)", codes[key] if codes else None, absent) for name, key in of_set.items()]
     redundancy = codes["redundancy"] if codes else None
     return [*rows, _row("code_redundancy", "(set)", redundancy, _why_no_redundancy(record))]
 

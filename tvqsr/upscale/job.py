@@ -33,7 +33,7 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
     folder = plan.paths.images(entry_name, seed, testset)
     shutil.rmtree(folder, ignore_errors=True)
     model, device = load_upscaler(plan, entry, seed)
-    use = CodeUse(model.codebook_size, entry.reads == "hr") if model.codebook_size is not None else None
+    use = CodeUse(model.codebooks, entry.reads == "hr") if model.codebooks else None
     images = {}
     for pair in read_pairs(plan.paths.dataset(testset)):
         images[pair.name] = _one(model, device, entry, pair, folder, use)

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tvqsr.contract import Stage, Trained, Upscaler
+from tvqsr.contract import Indices, Stage, Trained, Upscaler
+from tvqsr.nn.index_predictor import likeliest
 from tvqsr.nn.vq_inference import PredictedCodes, Reconstruction
 
 from .predictor import Prediction, Predictor, PredictorSettings
@@ -77,7 +78,7 @@ class SuperResolution(PredictedCodes):
 
     def forward(self, image: Tensor) -> Tensor:
         predicted = self._predict(image)
-        codes = self.quantizer.lookup(predicted.logits.argmax(dim=1))
+        codes = self.quantizer.lookup(likeliest(predicted.logits))
         return (self.image_path(predicted.structure + codes) + 1) / 2
 
     def carried_along(self) -> list[nn.Module]:
@@ -86,5 +87,5 @@ class SuperResolution(PredictedCodes):
         assert isinstance(tokenizer, Tokenizer)
         return [tokenizer.fusion]
 
-    def codes(self, image: Tensor) -> Tensor:
-        return self._predict(image).logits.argmax(dim=1)
+    def codes(self, image: Tensor) -> Indices:
+        return likeliest(self._predict(image).logits)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tvqsr.nn.blocks import NormKind, PaddingKind
-from tvqsr.nn.index_predictor import IndexHead, LrEncoder, LrStructureEncoder
+from tvqsr.nn.index_predictor import IndexHead, Logits, LrEncoder, LrStructureEncoder
 from tvqsr.nn.initialise import ResidualInit, start_residuals
 
 from .tokenizer import TokenizerSettings
@@ -34,14 +34,14 @@ class PredictorSettings:
 
 
 class Prediction(NamedTuple):
-    """Predicted F^L (B, C, H/32, W/32), its structure map (B, 4 width, H/8, W/8), code logits (B, K, H/8, W/8).
+    """Predicted F^L (B, C, H/32, W/32), its structure map (B, 4 width, H/8, W/8), code logits at H/8 x W/8.
 
     32 stands for the tokenizer's `structure_scale`.
     """
 
     f_low: Tensor
     structure: Tensor
-    logits: Tensor
+    logits: Logits
 
 
 class Predictor(nn.Module):
@@ -64,7 +64,7 @@ class Predictor(nn.Module):
         )
         self.lr_encoder = LrEncoder(shape, settings.swin_depth)
         self.structure_encoder = LrStructureEncoder(shape)
-        self.head = IndexHead(shape, 8 * tokenizer.width, settings.swin_depth, tokenizer.codebook_size)
+        self.head = IndexHead(shape, 8 * tokenizer.width, settings.swin_depth, tokenizer.codebooks)
         start_residuals(self, settings.residual_init)
 
     def forward(self, lr: Tensor, structure_path: nn.Module) -> Prediction:

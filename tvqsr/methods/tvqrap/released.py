@@ -32,7 +32,8 @@ def tokenizer_names(tokenizer: Tokenizer) -> Names:
         _blocks([part], f"generator.blocks_{number}")
         for number, part in enumerate((tokenizer.structure_path, tokenizer.fusion, tokenizer.image_path), 1)
     )
-    names = {id(tokenizer.quantizer.embedding.weight): "quantize.embedding.weight"}
+    (codebook,) = tokenizer.quantizer.vectors()
+    names = {id(codebook): "quantize.embedding.weight"}
     for part in (encoder, *decoder):
         names |= part
     return _by_our_name(tokenizer, names)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch
 from tvqsr.nn.image_loss import ImageLoss, ImageLossSettings, players
+from tvqsr.nn.index_predictor import index_loss
 from tvqsr.nn.initialise import start_residuals
 from tvqsr.nn.quantize import straight_through_lookup
 
@@ -95,7 +96,7 @@ class RapStage(Stage):
         predictor = self.networks["predictor"]
         assert isinstance(predictor, Predictor)
         predicted = predictor(2 * batch.lr - 1, self.tokenizer.structure_path)
-        codes = straight_through_lookup(predicted.logits, self.tokenizer.quantizer.embedding.weight)
+        codes = straight_through_lookup(predicted.logits, self.tokenizer.quantizer)
         fake = self.tokenizer.decode(predicted.structure, codes)
         terms = self.loss.generator(fake, real, self.networks["discriminator"], predictor.head.linear.weight, step)
         if self.settings.index_weight > 0 or self.settings.structure_weight > 0:
@@ -106,6 +107,6 @@ class RapStage(Stage):
 def _code_terms(settings: PredictorSettings | RapSettings, predicted: Prediction, target: Encoded) -> Terms:
     """Cross-entropy of the indices and mean squared error of F^L, weighted."""
     return {
-        "index": settings.index_weight * F.cross_entropy(predicted.logits, target.texture.indices),
+        "index": settings.index_weight * index_loss(predicted.logits, target.texture.indices),
         "structure": settings.structure_weight * F.mse_loss(predicted.f_low, target.f_low),
     }

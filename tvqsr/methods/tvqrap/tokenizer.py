@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from tvqsr.contract import Indices
 from tvqsr.nn.autoencoder import Fusion, ImagePath, Shape, StructureEncoder, StructurePath, TextureEncoder
 from tvqsr.nn.blocks import PaddingKind
 from tvqsr.nn.initialise import start_residuals
@@ -86,7 +87,7 @@ class Tokenizer(VqTokenizer):
         features = self.fusion(f_high, structure if self.settings.quantised == "fused" else None)
         return Encoded(f_low, structure, self.quantizer(features, step))
 
-    def indices(self, image: Tensor) -> Tensor:
+    def indices(self, image: Tensor) -> Indices:
         return self.encode(image).texture.indices
 
     def decode(self, structure: Tensor, codes: Tensor) -> Tensor:

@@ -23,17 +23,19 @@ def figure(plan: Plan) -> Figure:
         codes = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))["codes"]
         if not codes:
             continue
-        share = np.sort(np.asarray(codes["counts"], dtype=np.float64))[::-1] / sum(codes["counts"])
         accuracy = "" if codes["accuracy"] is None else f", {codes['accuracy']:.1%} of indices right"
-        label = f"{entry.title}: {codes['used']}/{codes['size']} used, perplexity {codes['perplexity']:.0f}{accuracy}"
+        several = f"{len(codes['codebooks'])} codebooks, " if len(codes["codebooks"]) > 1 else ""
+        label = f"{entry.title}: {several}{codes['used']:.0%} used, perplexity {codes['perplexity']:.0f}{accuracy}"
         style = "--" if entry.reads == "hr" else "-"
-        axis.plot(
-            np.arange(1, len(share) + 1),
-            np.where(share > 0, share, np.nan),
-            style,
-            color=colour_of(plan, entry.name),
-            label=label,
-        )
+        for number, codebook in enumerate(codes["codebooks"]):
+            share = np.sort(np.asarray(codebook["counts"], dtype=np.float64))[::-1] / sum(codebook["counts"])
+            axis.plot(
+                np.arange(1, len(share) + 1),
+                np.where(share > 0, share, np.nan),
+                style,
+                color=colour_of(plan, entry.name),
+                label=None if number else label,
+            )
         drawn = True
     if not drawn:
         axis.text(0.5, 0.5, "n/a: no entry of this preset has a codebook", ha="center", va="center")

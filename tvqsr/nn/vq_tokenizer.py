@@ -1,9 +1,10 @@
-"""The tokenizer of vanilla VQ: TVQ&RAP's without structure."""
+"""The tokenizer of vanilla VQ: TVQ&RAP's without structure. Methods that need `vq.tokenizer` build it, too."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from tvqsr.contract import Indices
 from tvqsr.nn.autoencoder import Fusion, ImagePath, TextureEncoder
 from tvqsr.nn.initialise import start_residuals
 from tvqsr.nn.quantize import Quantized
@@ -29,7 +30,7 @@ class Tokenizer(VqTokenizer):
         quantized: Quantized = self.quantizer(self.before(self.encoder(image)), step)
         return quantized
 
-    def indices(self, image: Tensor) -> Tensor:
+    def indices(self, image: Tensor) -> Indices:
         return self.encode(image).indices
 
     def forward(self, image: Tensor) -> Tensor:
