@@ -18,7 +18,6 @@ from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
-from tvqsr.plan.plan import FIGURES
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
 
@@ -140,7 +139,7 @@ def test_photos_without_hr_go_all_the_way(real_photos: Plan, tvqsr: Command) -> 
             steps += [("upscale-entry", root, entry, testset), ("score-entry", root, entry, testset)]
     steps += [("table", root, name) for name in plan.tables]
     steps += [("measure-entry", root, entry) for entry in plan.entries]
-    steps += [("efficiency-table", root), *(("figure", root, name) for name in FIGURES), ("claims", root)]
+    steps += [("efficiency-table", root), *(("figure", root, name) for name in plan.figures), ("claims", root)]
     steps += [("report", root), ("publish", root, plan.paths.root.parent / "small")]
     for step in steps:
         result = tvqsr(*step)

@@ -225,4 +225,4 @@ def test_help_and_plans_import_nothing_heavy(tvqsr_alone: Command, results: Path
     for words in (("--help",), ("upscale", "--help"), ("plan", "--preset", "paper")):
         result = tvqsr_alone(*words, PYTHONPATH=path)
         assert result.returncode == 0, result.stderr
-    assert "imported" in tvqsr_alone("figure", results, "strip", PYTHONPATH=path).stderr
+    assert "imported" in tvqsr_alone("figure", results, "strip.main", PYTHONPATH=path).stderr

@@ -109,3 +109,19 @@ def test_choices_may_be_explained() -> None:
     assert setting.check("fsq", "here") == "fsq"
     with pytest.raises(UserError, match="expected one of vq, fsq, found 'rq'"):
         setting.check("rq", "here")
+
+
+def test_figures_belong_to_a_table_and_show_what_can_be_told_apart(preset: Preset) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["more_entries"] = {f"near_{number}": {"method": "nearest"} for number in range(20)}
+        rows = ["vq", "near_0", "vq_rec"]
+        content["tables"] = {"few": {"title": "Few", "entries": rows, "figures": ["strip"]}}
+
+    plan = Plan.load(str(preset(change)), {"entries": "all"})
+    assert plan.figures == ("strip.main", "plane.main", "codes.main", "curves.main", "strip.few", "codebook", "cost")
+    assert [entry.name for entry in plan.figure_entries("strip.few")] == ["vq", "near_0", "vq_rec"]
+    assert len(plan.tables["main"].entries) == 27
+    shown = [entry.name for entry in plan.figure_entries("plane.main")]
+    assert shown == [name for name in plan.entries if not name.startswith("near_")] == list(plan.preset.entries)[:7]
+    assert plan.figure_entries("codebook") == [] and plan.figure_set("codebook") is None
+    assert plan.figure_set("strip.few") == "photos_test"

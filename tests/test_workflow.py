@@ -16,8 +16,8 @@ import pytest
 
 from tests.conftest import ROOT, TINY
 from tvqsr.plan import Plan
-from tvqsr.plan.plan import FIGURES
 
+FIGURES = Plan.load(str(TINY)).figures
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
 

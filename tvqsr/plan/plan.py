@@ -20,7 +20,10 @@ from tvqsr.plan.protocols import unavailable
 from tvqsr.plan.runs import Run, RunBuilder
 from tvqsr.plan.schema import suggestion
 
-FIGURES = ("strip", "curves", "plane", "codes", "codebook", "cost")
+OF_ALL = ("codebook", "cost")
+"""Figures of the whole preset. The others are of one table: `strip.main`."""
+LEGIBLE = 16
+"""Most entries that a figure shows."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,32 @@ class Plan:
     @cached_property
     def tables(self) -> dict[str, TableSpec]:
         """Tables by name; `main` first."""
-        main = TableSpec(title="Main table", entries=tuple(self.entries))
+        main = TableSpec(title="Main table", entries=tuple(self.entries), figures=("strip", "plane", "codes", "curves"))
         return {"main": main} | self.preset.tables
+
+    @cached_property
+    def figures(self) -> tuple[str, ...]:
+        """Names of all figures: `<kind>.<table>`, and those of the whole preset."""
+        return (*(f"{kind}.{name}" for name, table in self.tables.items() for kind in table.figures), *OF_ALL)
+
+    def figure_entries(self, figure: str) -> list[EntryPlan]:
+        """Entries of a figure: of its table, in its order.
+
+        Where a table has more than a figure can show, those of the preset's `more_entries` are left out of it.
+        """
+        kind, _, table = figure.partition(".")
+        if kind == "codebook":
+            names = self.preset.tables[kind].entries if kind in self.preset.tables else ()
+        else:
+            names = self.tables[table or "main"].entries
+        if len(names) > LEGIBLE:
+            names = tuple(name for name in names if name not in self.preset.more_entries)[:LEGIBLE]
+        return [self.entries[name] for name in names]
+
+    def figure_set(self, figure: str) -> str | None:
+        """Test set of a figure: the first with HR that one of its entries makes images of."""
+        made = {testset for entry in self.figure_entries(figure) for testset in self.test_sets(entry.name)}
+        return next((name for name in self.preset.test_on if name in made and has_hr(self.preset.datasets[name])), None)
 
     def table_sets(self, table: str) -> list[str]:
         """Test sets that a table can be written for."""

@@ -75,6 +75,8 @@ class TableSpec(Strict):
 
     title: str
     entries: Annotated[tuple[Name, ...], BeforeValidator(tuple_of), Field(min_length=1)]
+    figures: Annotated[tuple[Literal["strip", "plane", "codes", "curves"], ...], BeforeValidator(tuple_of)] = ()
+    """Figures of its entries: crops, perception against distortion, use of the codebooks, losses over the training."""
     varies: Annotated[tuple[Name, ...] | None, BeforeValidator(tuple_of)] = None
     """Settings in which its entries may differ. Given, all other settings that they share, and their trainings, must be
     equal, stage by stage: a comparison under one budget."""

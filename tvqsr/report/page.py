@@ -49,8 +49,8 @@ def _content(plan: Plan) -> dict[str, Any]:
         "tables": _tables(plan),
         "costs": _costs(plan) if plan.preset.efficiency else None,
         "figures": [
-            {"name": name, "caption": text, "data": _inlined(plan.paths.figure(name))}
-            for name, text in FIGURE_CAPTIONS.items()
+            {"name": name, "caption": _caption(plan, name), "data": _inlined(plan.paths.figure(name))}
+            for name in plan.figures
         ],
         "orderings": _orderings(pd.read_csv(plan.paths.claims, keep_default_na=False)),
         "claims": pd.read_csv(plan.paths.claims, keep_default_na=False).to_dict("records"),
@@ -59,6 +59,15 @@ def _content(plan: Plan) -> dict[str, Any]:
         "runs": runs,
         "made_by": provenance(),
     }
+
+
+def _caption(plan: Plan, figure: str) -> str:
+    """What a figure shows, of which table, and what of it is left out for want of room."""
+    kind, _, table = figure.partition(".")
+    of_table = f"{plan.tables[table].title}. " if table else ""
+    shown, rows = len(plan.figure_entries(figure)), len(plan.tables[table or "main"].entries)
+    rest = f" {rows - shown} further rows of the table are left out." if kind != "codebook" and shown < rows else ""
+    return f"{of_table}{FIGURE_CAPTIONS[kind]}{rest}"
 
 
 def _orderings(claims: pd.DataFrame) -> dict[str, list[str]]:

@@ -23,8 +23,9 @@ def colour_of(plan: Plan, entry: str) -> str:
 
 
 def marker_of(plan: Plan, entry: str) -> str:
-    """The same marker for an entry in every figure."""
-    return MARKERS[list(plan.entries).index(entry) % len(MARKERS)]
+    """The same marker for an entry in every figure; with its colour, its own up to 64 entries."""
+    number = list(plan.entries).index(entry)
+    return MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
 
 
 def new_figure(
@@ -46,3 +47,15 @@ def save(figure: Figure, path: Path) -> None:
     """Write a PNG in one step, without the metadata that would make equal figures differ."""
     with written_beside(path) as beside:
         figure.savefig(beside, format="png", dpi="figure", metadata={"Software": None})
+
+
+class NothingToDrawError(Exception):
+    """Why a figure has nothing to show, in words."""
+
+
+def not_drawn(reason: str) -> Figure:
+    """A figure that says why there is none."""
+    drawing, axes = new_figure(6, 1.2)
+    axes[0][0].text(0.5, 0.5, f"n/a: {reason}", ha="center", va="center")
+    axes[0][0].set_axis_off()
+    return drawing

@@ -1,4 +1,5 @@
 # The plan, asked by every rule. Nothing here imports torch or pandas.
+import re
 import sys
 
 import yaml
@@ -6,7 +7,6 @@ import yaml
 from tvqsr.errors import UserError
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
-from tvqsr.plan.plan import FIGURES
 from tvqsr.plan.stored import record
 
 
@@ -47,7 +47,7 @@ wildcard_constraints:
     entry="|".join(PLAN.entries),
     run="|".join(PLAN.runs) or "none",
     table="|".join(PLAN.tables),
-    figure="|".join(FIGURES),
+    figure="|".join(map(re.escape, PLAN.figures)),
     seed=r"\d+",
 
 
@@ -91,11 +91,16 @@ def table_files(table):
 
 
 def figure_inputs(wildcards):
-    """What a figure is drawn from; the figure of the codebook table, from that table's entries alone."""
-    table = PLAN.preset.tables.get("codebook")
-    entries = table.entries if table and wildcards.figure == "codebook" else None
-    scored = every(PATHS.scores, entries) + every(PATHS.images_record, entries)
-    return scored if wildcards.figure == "codebook" else scored + run_files(PATHS.curve)
+    """What a figure is drawn from: scores and images of its entries; of curves, those of their trainings."""
+    entries = PLAN.figure_entries(wildcards.figure)
+    if wildcards.figure.startswith("curves."):
+        lineages = [
+            run for entry in entries if entry.run for run in entry.run.lineage()
+        ]
+        runs = {run.name for run in lineages if not run.released}
+        return [PATHS.curve(run, seed) for run, seed in PLAN.made() if run in runs]
+    names = [entry.name for entry in entries]
+    return every(PATHS.scores, names) + every(PATHS.images_record, names)
 
 
 def costs(*kinds):
@@ -108,5 +113,5 @@ def costs(*kinds):
 def all_results():
     """What the default target asks for."""
     tables = [path for table in PLAN.tables for path in table_files(table)]
-    figures = [PATHS.figure(name) for name in FIGURES]
+    figures = [PATHS.figure(name) for name in PLAN.figures]
     return [*tables, *costs("csv", "md", "tex"), *figures, PATHS.claims, PATHS.report]

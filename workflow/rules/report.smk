@@ -50,7 +50,9 @@ rule figure:
         PATHS.logs / "figure" / "{figure}.log",
     params:
         plan=PLAN_FILE,
-        key=lambda wildcards: PLAN.report_key(f"figures/{wildcards.figure}.py"),
+        key=lambda wildcards: PLAN.report_key(
+            f"figures/{wildcards.figure.partition('.')[0]}.py"
+        ),
     message:
         "Figure {wildcards.figure}"
     shell:
@@ -87,7 +89,7 @@ rule page:
             for table in PLAN.tables
             for testset in PLAN.table_sets(table)
         ],
-        figures=[PATHS.figure(name) for name in FIGURES],
+        figures=[PATHS.figure(name) for name in PLAN.figures],
         runs=run_files(PATHS.run_record),
         claims=PATHS.claims,
         costs=costs("csv"),

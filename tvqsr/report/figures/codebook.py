@@ -11,26 +11,17 @@ from matplotlib.figure import Figure
 
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.scores import load_scores, row_of, summarise
-from tvqsr.report.style import COLOURS, MARKERS, new_figure
+from tvqsr.report.style import COLOURS, MARKERS, NothingToDrawError, new_figure
 
-TABLE = "codebook"
-"""The preset's table whose entries are drawn."""
 BESIDE = 1.02
 MEASURES = ("fid", "lpips_alex", "psnr_y")
 
 
-def figure(plan: Plan) -> Figure:
-    """One panel per measure that could be taken, one line per method, on the first test set."""
-    named = [plan.entries[name] for name in plan.preset.tables[TABLE].entries] if TABLE in plan.preset.tables else []
-    entries = [entry for entry in named if size_of(entry)]
+def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
+    """One panel per measure that could be taken, one line per method."""
+    entries = [entry for entry in entries if size_of(entry)]
     if not entries:
-        drawing, axes = new_figure(6, 1.2)
-        axes[0][0].text(
-            0.5, 0.5, f"n/a: this preset has no table `{TABLE}` of entries with a codebook", ha="center", va="center"
-        )
-        axes[0][0].set_axis_off()
-        return drawing
-    testset = plan.preset.test_on[0]
+        raise NothingToDrawError("the table `codebook` has no entries with a codebook")
     scores = load_scores(plan, [entry.name for entry in entries])
     summary = summarise(scores[scores.testset == testset])
     with_values = set(summary.dropna(subset=["mean"]).protocol)

@@ -6,20 +6,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tvqsr.files import read_json
-from tvqsr.plan import Plan
-from tvqsr.report.style import colour_of, new_figure
+from tvqsr.plan import EntryPlan, Plan
+from tvqsr.report.style import NothingToDrawError, colour_of, new_figure
 
 
-def figure(plan: Plan) -> Figure:
-    """Share of the positions of the first test set that fall on each code, codes sorted by use.
+def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
+    """Share of the positions of the test set that fall on each code, codes sorted by use.
 
     A flat line is even use.
     """
-    testset = plan.preset.test_on[0]
     drawing, axes = new_figure(6.4, 3.8)
     axis = axes[0][0]
     drawn = False
-    for entry in plan.entries_on(testset):
+    for entry in entries:
         codes = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))["codes"]
         if not codes:
             continue
@@ -38,8 +37,7 @@ def figure(plan: Plan) -> Figure:
             )
         drawn = True
     if not drawn:
-        axis.text(0.5, 0.5, "n/a: no entry of this preset has a codebook", ha="center", va="center")
-        return drawing
+        raise NothingToDrawError("none of these entries has a codebook")
     axis.set(
         xlabel="code, by rank",
         ylabel="share of positions",

@@ -8,25 +8,23 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tvqsr.files import read_json
-from tvqsr.plan import Plan
+from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.scores import load_scores, per_image
-from tvqsr.report.style import colour_of, marker_of, new_figure
+from tvqsr.report.style import NothingToDrawError, colour_of, marker_of, new_figure
 
 
-def figure(plan: Plan) -> Figure:
+def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     """PSNR-Y over parameters used in inference, and over median seconds per megapixel of output on this machine.
 
     Entries that read LR only.
     """
-    testset = plan.preset.test_on[0]
-    scores = load_scores(plan)
+    scores = load_scores(plan, [entry.name for entry in entries])
     scores = scores[scores.testset == testset]
-    drawing, axes = new_figure(9, 3.6, columns=2)
     if "psnr_y" not in set(scores.protocol):
-        axes[0][0].text(0.5, 0.5, "n/a: this preset does not score psnr_y", ha="center", va="center")
-        return drawing
+        raise NothingToDrawError("this preset does not score psnr_y")
+    drawing, axes = new_figure(9, 3.6, columns=2)
     threads = set()
-    for entry in plan.entries_on(testset):
+    for entry in entries:
         if entry.reads == "hr":
             continue
         record = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))

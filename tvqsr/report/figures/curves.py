@@ -9,20 +9,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tvqsr.plan import Plan
-from tvqsr.report.style import COLOURS, new_figure
+from tvqsr.plan import EntryPlan, Plan
+from tvqsr.report.style import COLOURS, NothingToDrawError, new_figure
 
 STYLES = ("-", "--", ":", "-.")
 
 
-def figure(plan: Plan) -> Figure:
+def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     """One panel per run, one colour per loss term (a running mean of the logged values), one line style per seed."""
-    runs = [run for run in plan.runs.values() if not run.released]
+    lineages = [run for entry in entries if entry.run for run in entry.run.lineage() if not run.released]
+    runs = list({run.name: run for run in lineages}.values())
     if not runs:
-        drawing, axes = new_figure(6, 1.2)
-        axes[0][0].text(0.5, 0.5, "n/a: no entry of this preset is trained", ha="center", va="center")
-        axes[0][0].set_axis_off()
-        return drawing
+        raise NothingToDrawError("none of these entries is trained")
     columns = min(3, len(runs))
     rows = math.ceil(len(runs) / columns)
     drawing, axes = new_figure(4 * columns, 2.8 * rows, rows, columns)

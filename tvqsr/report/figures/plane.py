@@ -5,28 +5,26 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tvqsr.plan import Plan
+from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.scores import load_scores, row_of, summarise
-from tvqsr.report.style import colour_of, marker_of, new_figure
+from tvqsr.report.style import NothingToDrawError, colour_of, marker_of, new_figure
 
 PERCEPTION = ("lpips_alex", "fid", "ssim_y")
 """Vertical axis: the first of these that could be measured."""
 
 
-def figure(plan: Plan) -> Figure:
+def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     """PSNR-Y to the right, perceptual distance upwards where it can be measured; bars are 95% intervals over images."""
-    testset = plan.preset.test_on[0]
-    scores = load_scores(plan)
+    scores = load_scores(plan, [entry.name for entry in entries])
     summary = summarise(scores[scores.testset == testset])
     with_values = set(summary.dropna(subset=["mean"]).protocol)
     measured = [protocol for protocol in PERCEPTION if protocol in with_values]
+    if not measured or "psnr_y" not in with_values:
+        raise NothingToDrawError("this preset scores no PSNR-Y, or no second protocol")
     drawing, axes = new_figure(6.4, 4.2)
     axis = axes[0][0]
-    if not measured or "psnr_y" not in with_values:
-        axis.text(0.5, 0.5, "n/a: this preset scores neither PSNR-Y nor a second protocol", ha="center", va="center")
-        return drawing
     vertical = measured[0]
-    for entry in plan.entries_on(testset):
+    for entry in entries:
         if entry.name == "hr_copy":
             continue
         x, y = (row_of(summary, entry.name, protocol) for protocol in ("psnr_y", vertical))

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.data.manifest import read_pairs
-from tvqsr.plan import Plan
+from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.style import new_figure
 
 SIDE = 96
@@ -19,13 +19,12 @@ PHOTOS = 5
 SCALE = 4
 
 
-def figure(plan: Plan) -> Figure:
-    """Rows: the first photos of the first test set. Columns: LR enlarged by blocks, the entries (first seed), HR."""
-    testset = plan.preset.test_on[0]
+def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
+    """Rows: the first photos of the test set. Columns: LR enlarged by blocks, the entries (first seed), HR."""
     pairs = [
         (pair, hr) for pair in islice(read_pairs(plan.paths.dataset(testset)), PHOTOS) if (hr := pair.hr()) is not None
     ]
-    shown = [entry for entry in plan.entries.values() if entry.name not in ("hr_copy", "nearest")]
+    shown = [entry for entry in entries if entry.name not in ("hr_copy", "nearest")]
     columns = len(shown) + 2
     # Crops of 96 pixels: finer than this would only make the file large.
     drawing, axes = new_figure(1.45 * columns, 1.55 * len(pairs) + 0.3, len(pairs), columns, dpi=100)
