@@ -50,7 +50,7 @@ def published_cost(method_name: str, stage: str | None, changes: Mapping[str, An
     trained = fresh.build(method, stage) if stage else None
     fresh.check_all_taken()
     model, device = ready(load_plugin(method).upscaler(trained), gpus=1)
-    reads = ("hr" if method.spec.stages[stage].trains_on == "hr" else "lr") if stage else method.spec.reads
+    reads = method.spec.stages[stage].given if stage else method.spec.reads
     stages = fresh.stages.items()
     return {
         "method": method.name,

@@ -1,4 +1,4 @@
-"""Hinge GAN loss and VQGAN's adaptive weight (arXiv 2012.09841, equation 7)."""
+"""Hinge GAN loss, VQGAN's adaptive weight (arXiv 2012.09841, equation 7), relativistic average GAN loss."""
 
 from __future__ import annotations
 
@@ -26,3 +26,26 @@ def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, at: Tensor) -> 
     (from_adversarial,) = torch.autograd.grad(adversarial, at, retain_graph=True)
     ratio = from_reconstruction.norm() / (from_adversarial.norm() + 1e-4)
     return ratio.clamp(0.0, 1e4).detach()
+
+
+def relativistic_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Relativistic average GAN with cross-entropy, the generator's side (arXiv 1809.00219, equation 2), halved.
+
+    Logits of whole images, (B, 1), real ones without gradient. A scalar; log 2 where the two cannot be told apart.
+    """
+    real, fake = real_logits.detach().float(), fake_logits.float()
+    return 0.5 * (_cross_entropy(real - fake.mean(), 0.0) + _cross_entropy(fake - real.mean(), 1.0))
+
+
+def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """The discriminator's side (arXiv 1809.00219, equation 1), halved.
+
+    As in BasicSR and its descendants, AESOP among them, no gradient flows through the means.
+    """
+    real, fake = real_logits.float(), fake_logits.float()
+    from_real = _cross_entropy(real - fake.detach().mean(), 1.0)
+    return 0.5 * (from_real + _cross_entropy(fake - real.detach().mean(), 0.0))
+
+
+def _cross_entropy(logits: Tensor, label: float) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))

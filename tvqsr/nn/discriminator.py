@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+
+from tvqsr.errors import UserError
+
+SLOPE = 0.2
+"""Of the leaky ReLUs."""
 
 
 class PatchDiscriminator(nn.Sequential):
@@ -21,6 +26,46 @@ class PatchDiscriminator(nn.Sequential):
             channels = out
         super().__init__(*modules, nn.Conv2d(channels, 1, 4, stride=1, padding=1))
         self.apply(_init_gan)
+
+
+class VggDiscriminator(nn.Module):
+    """The discriminator of SRGAN and ESRGAN: (B, 3, S, S) -> one logit per image (B, 1), S = 4 x 2^halvings.
+
+    Per halving a 3x3 convolution and a 4x4 one of stride 2, with 1, 2, 4, 8, 8, ... x `width` channels; batch norm
+    after all but the first; two linear layers. Published (AESOP, options/train/AESOP): width 64, 5 halvings for crops
+    of 128 pixels, 6 for 256. Raises UserError for images of another size.
+    """
+
+    HIDDEN = 100
+    LAST_SIDE = 4
+
+    def __init__(self, width: int, halvings: int) -> None:
+        super().__init__()
+        self.side = self.LAST_SIDE * 2**halvings
+        layers: list[nn.Module] = []
+        channels = 3
+        for level in range(halvings):
+            out = width * min(2**level, 8)
+            layers += _conv(channels, out, 3, 1, norm=level > 0) + _conv(out, out, 4, 2, norm=True)
+            channels = out
+        self.features = nn.Sequential(*layers)
+        flat = channels * self.LAST_SIDE**2
+        self.logit = nn.Sequential(nn.Linear(flat, self.HIDDEN), nn.LeakyReLU(SLOPE), nn.Linear(self.HIDDEN, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.shape[-2:] != (self.side, self.side):
+            found = f"{image.shape[-1]} x {image.shape[-2]}"
+            raise UserError(
+                f"hr_crop: this discriminator looks at crops of {self.side} x {self.side}, found {found}; "
+                f"set hr_crop to 4 x 2^discriminator_halvings"
+            )
+        logits: Tensor = self.logit(self.features(image).flatten(1))
+        return logits
+
+
+def _conv(channels: int, out: int, side: int, stride: int, norm: bool) -> list[nn.Module]:
+    conv = nn.Conv2d(channels, out, side, stride, padding=1, bias=not norm)
+    return [conv, *([nn.BatchNorm2d(out)] if norm else []), nn.LeakyReLU(SLOPE)]
 
 
 def _init_gan(module: nn.Module) -> None:

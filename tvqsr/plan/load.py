@@ -90,7 +90,9 @@ def _with_entries(preset: Preset, wanted: str | list[Any], where: str) -> Preset
     if not names:
         raise UserError(f"{where}: entries: at least one expected")
     entries = {name: known[name] for name in known if name in names}
-    return preset.model_copy(update={"entries": entries})
+    # Kept, so that tables may go on naming them.
+    others = {name: spec for name, spec in known.items() if name not in entries}
+    return preset.model_copy(update={"entries": entries, "more_entries": others})
 
 
 def _with_own_photos(preset: Preset) -> Preset:

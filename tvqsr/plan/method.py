@@ -67,12 +67,20 @@ class StageSpec(Strict):
     """One training run of a method, as published."""
 
     trains_on: Literal["hr", "pairs"]
+    reads: Literal["lr", "hr"] | None = None
+    """What its networks are given to make an image, where that is not what follows from `trains_on`: an auto-encoder
+    may want LR in training alone."""
     needs: Annotated[tuple[str, ...], BeforeValidator(tuple_of)] = ()
     """Stages whose weights it starts from or freezes: `tokenizer`, or `method.stage` for another method's."""
     settings: dict[str, Annotated[Setting, BeforeValidator(_spelled_out)]] = {}
     training: Training
     released: ReleasedSpec | None = None
     """The authors' own weights; `released` of plugin.py reads them."""
+
+    @property
+    def given(self) -> Literal["lr", "hr"]:
+        """What its networks are given to make an image: `hr` (a reconstruction) or `lr`."""
+        return self.reads or ("hr" if self.trains_on == "hr" else "lr")
 
 
 class Paper(Strict):
