@@ -38,7 +38,8 @@ def test_entries_are_made_that_are_named(preset: Preset) -> None:
     plan = Plan.load(str(preset(_with_more)), {"entries": ["nearest", "vq"]})
     assert list(plan.entries) == ["vq", "nearest"]
     assert {run.method.name for run in plan.runs.values()} == {"vq"}
-    assert list(Plan.load(str(preset(_with_more)), {"entries": "vq"}).entries) == ["vq"]
+    alone = Plan.load(str(preset(_with_more)), {"entries": "nearest"})
+    assert list(alone.entries) == ["nearest"] and set(alone.tables) == {"main", "far"}
 
 
 @pytest.mark.parametrize(
