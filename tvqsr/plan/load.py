@@ -90,7 +90,7 @@ def _with_entries(preset: Preset, wanted: str | list[Any], where: str) -> Preset
     if not names:
         raise UserError(f"{where}: entries: at least one expected")
     entries = {name: known[name] for name in known if name in names}
-    # Those left out are kept, so that tables may go on naming them; those asked for, so that figures tell which they are.
+    # Those left out are kept, so that tables may name them; those asked for, so that figures tell which they are.
     left_out = {name: spec for name, spec in preset.entries.items() if name not in entries}
     return preset.model_copy(update={"entries": entries, "more_entries": preset.more_entries | left_out})
 
