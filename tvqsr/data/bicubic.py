@@ -22,6 +22,14 @@ def resize(pixels: Pixels, scale: Fraction) -> Pixels:
     return _resize_rows(once.transpose(1, 0, 2), scale).transpose(1, 0, 2)
 
 
+def resize_weights(length: int, scale: Fraction) -> NDArray[np.float64]:
+    """(ceil(length scale), length): row o holds what each sample counts in output sample o, before any rounding."""
+    weights, positions = _contributions(length, scale)
+    dense = np.zeros((weights.shape[0], length))
+    np.add.at(dense, (np.arange(weights.shape[0])[:, None], positions), weights)
+    return dense
+
+
 def downscale(pixels: Pixels, scale: int) -> Pixels:
     """LR of an HR photo whose sides are multiples of `scale`."""
     return resize(pixels, Fraction(1, scale))

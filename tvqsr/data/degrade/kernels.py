@@ -1,4 +1,4 @@
-"""Blur kernels as arrays (Real-ESRGAN, arXiv 2107.10833, sections 3.1 and 3.3)."""
+"""Blur kernels as arrays (Real-ESRGAN, arXiv 2107.10833, sections 3.1 and 3.3; BSRGAN, arXiv 2103.14006)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,25 @@ def kernel_array(kernel: Kernel | None) -> Array:
     """The kernel in the middle of (KERNEL_SIDE, KERNEL_SIDE), float64 of sum 1. Without kernel the identity."""
     if kernel is None:
         kernel = Kernel("iso", 1, sigma_x=1.0, sigma_y=1.0)
+    return np.pad(kernel_weights(kernel), (KERNEL_SIDE - kernel.size) // 2)
+
+
+def kernel_weights(kernel: Kernel) -> Array:
+    """The kernel as it is: (size, size) float64 of sum 1."""
     weights = _sinc(kernel) if kernel.kind == "sinc" else _bell(kernel)
-    return np.pad(weights / weights.sum(), (KERNEL_SIDE - kernel.size) // 2)
+    return weights / weights.sum()
+
+
+def shifted_weights(kernel: Kernel, scale: int) -> Array:
+    """The kernel as correlation weights that look (scale - 1) / 2 pixels to the right and downwards.
+
+    Every `scale`-th pixel from the first on is then the middle of its block. The shift is linear, the edge is repeated
+    and the sum is 1 again (BSRGAN, released code `shift_pixel`, which shifts the other way for a convolution).
+    """
+    from scipy import ndimage
+
+    moved = ndimage.shift(kernel_weights(kernel), (scale - 1) / 2, order=1, mode="nearest")
+    return np.asarray(moved / moved.sum())
 
 
 def _grid(size: int) -> tuple[Array, Array]:

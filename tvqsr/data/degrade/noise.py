@@ -1,4 +1,4 @@
-"""Gaussian and Poisson noise of one image (Real-ESRGAN, arXiv 2107.10833, section 3.1, and its released code)."""
+"""Noise of one image: Real-ESRGAN's (arXiv 2107.10833, section 3.1) and BSRGAN's (arXiv 2103.14006), by their codes."""
 
 from __future__ import annotations
 
@@ -33,6 +33,27 @@ def add_poisson(image: Tensor, scale: float, grey: bool, generator: torch.Genera
     expected = levels / 255
     field = torch.poisson(expected * photons, generator=generator) / photons - expected
     return (image + field * scale).clamp(0, 1)
+
+
+def add_mixed(image: Tensor, mixing: Tensor, speckle: bool, generator: torch.Generator) -> Tensor:
+    """Gaussian noise on (1, 3, H, W): `mixing` (3, n) times n independent standard normal fields, clamped.
+
+    Its covariance over the channels is `mixing @ mixing.T`; `speckle` multiplies it by the image.
+    """
+    fields = torch.randn(mixing.shape[1], *image.shape[-2:], generator=generator, device=image.device)
+    noise = (mixing[:, :, None, None] * fields).sum(dim=1)
+    return (image + (image * noise if speckle else noise)).clamp(0, 1)
+
+
+def add_photons(image: Tensor, photons: float, grey: bool, generator: torch.Generator) -> Tensor:
+    """Shot noise of the image rounded to 8 bits, of `photons` for a full pixel.
+
+    `grey` adds that of the luma, rounded likewise, to all channels.
+    """
+    image = image.mul(255).round().clamp(0, 255).div(255)
+    expected = _luma(image).mul(255).round().div(255) if grey else image
+    counted = torch.poisson(expected * photons, generator=generator) / photons
+    return (image + (counted - expected)).clamp(0, 1)
 
 
 def _luma(image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""HR -> LR: the order of a published degradation's operators (Real-ESRGAN, arXiv 2107.10833, figure 2)."""
+"""HR -> LR by a published degradation; that of Real-ESRGAN's family in its order (arXiv 2107.10833, figure 2)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tvqsr.data.degrade.chain import ChainRecipe, draw_chain, run_chain
 from tvqsr.data.degrade.filters import correlate, sharpen
 from tvqsr.data.degrade.jpeg import jpeg
 from tvqsr.data.degrade.kernels import kernel_array
 from tvqsr.data.degrade.noise import add_noise
 from tvqsr.data.degrade.parameters import Kernel, Parameters, draw
 from tvqsr.data.degrade.recipe import Recipe
+from tvqsr.data.resize import on_device
 from tvqsr.errors import UserError
 
 
 @torch.no_grad()
-def degrade(hr: Tensor, recipe: Recipe, seeds: Sequence[Sequence[int]], scale: int = 4) -> Tensor:
+def degrade(hr: Tensor, recipe: Recipe | ChainRecipe, seeds: Sequence[Sequence[int]], scale: int = 4) -> Tensor:
     """LR of a batch: (B, 3, H, W) in [0, 1] -> (B, 3, H / scale, W / scale) float32, multiples of 1/255 in [0, 1].
 
     `seeds` has one sequence of integers >= 0 per image, such as [seed, step, position]. An image's LR depends on its
@@ -32,22 +34,31 @@ def degrade(hr: Tensor, recipe: Recipe, seeds: Sequence[Sequence[int]], scale: i
     height, width = hr.shape[-2:]
     if height % scale or width % scale:
         raise UserError(f"degradation: HR is {width} x {height}; sides must be multiples of {scale}, crop it")
-    parameters = [draw(recipe, seed) for seed in seeds]
+    size = height // scale, width // scale
     with torch.autocast(hr.device.type, enabled=False):
         hr = hr.float().contiguous()  # cuDNN would take a single channels-last image, with TF32
         images = sharpen(hr) if recipe.sharpen else hr
-        images = correlate(images, _kernels([p.first.blur for p in parameters], hr.device))
-        second_kernels = _kernels([p.second.blur if p.second else None for p in parameters], hr.device)
-        sized = [
-            _to_lr_size(image, drawn, kernel, (height // scale, width // scale))
-            for image, drawn, kernel in zip(images.split(1), parameters, second_kernels.split(1), strict=True)
-        ]
-        filtered = correlate(torch.cat(sized), _kernels([p.last_sinc for p in parameters], hr.device))
-        lr = [
-            jpeg(image.clamp(0, 1), [drawn.last_jpeg]) if drawn.jpeg_comes_last else image
-            for image, drawn in zip(filtered.split(1), parameters, strict=True)
-        ]
+        if isinstance(recipe, ChainRecipe):
+            chains = [draw_chain(recipe, seed, scale) for seed in seeds]
+            lr = [run_chain(image, chain, size) for image, chain in zip(images.split(1), chains, strict=True)]
+        else:
+            lr = _in_two_stages(images, [draw(recipe, seed) for seed in seeds], size)
         return torch.cat(lr).mul(255).round().clamp(0, 255).div(255)
+
+
+def _in_two_stages(images: Tensor, parameters: list[Parameters], size: tuple[int, int]) -> list[Tensor]:
+    """Real-ESRGAN's operators in their order, up to LR; what all images of a batch share is done at once."""
+    images = correlate(images, _kernels([p.first.blur for p in parameters], images.device))
+    second_kernels = _kernels([p.second.blur if p.second else None for p in parameters], images.device)
+    sized = [
+        _to_lr_size(image, drawn, kernel, size)
+        for image, drawn, kernel in zip(images.split(1), parameters, second_kernels.split(1), strict=True)
+    ]
+    filtered = correlate(torch.cat(sized), _kernels([p.last_sinc for p in parameters], images.device))
+    return [
+        jpeg(image.clamp(0, 1), [drawn.last_jpeg]) if drawn.jpeg_comes_last else image
+        for image, drawn in zip(filtered.split(1), parameters, strict=True)
+    ]
 
 
 def _to_lr_size(image: Tensor, drawn: Parameters, second_kernel: Tensor, size: tuple[int, int]) -> Tensor:
@@ -73,6 +84,5 @@ def _to_lr_size(image: Tensor, drawn: Parameters, second_kernel: Tensor, size: t
 
 
 def _kernels(kernels: Sequence[Kernel | None], device: torch.device) -> Tensor:
-    """Stacked (B, side, side) float32 on the device, without waiting for it: hence pinned."""
-    stacked = torch.from_numpy(np.stack([kernel_array(kernel) for kernel in kernels])).float()
-    return stacked.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else stacked.to(device)
+    """Stacked (B, side, side) float32 on the device."""
+    return on_device(np.stack([kernel_array(kernel) for kernel in kernels]).astype(np.float32), device)

@@ -2,11 +2,13 @@
 
 [YAML] options/TVQRAP_stage2.yml of TVQ&RAP's released code; UPSR's YAML has the same numbers. [TVQ] TVQ&RAP's released
 data set and stage-2 model. [RS] configs/degradation_testing_realesrgan.yaml of ResShift and its released data set,
-which made ImageNet-Test.
+which made ImageNet-Test. BSRGAN's are in `bsrgan.py`.
 """
 
 from __future__ import annotations
 
+from tvqsr.data.degrade.bsrgan import BSRGAN, BSRGAN_PLUS
+from tvqsr.data.degrade.chain import ChainRecipe
 from tvqsr.data.degrade.recipe import BlurRecipe, NoiseRecipe, Recipe, ResizeRecipe, StageRecipe
 
 
@@ -110,5 +112,10 @@ RESSHIFT_TEST = Recipe(
 )
 """What made ImageNet-Test of ResShift, on which TVQ&RAP reports: milder than any training."""
 
-RECIPES: dict[str, Recipe] = {"realesrgan": REALESRGAN, "resshift_test": RESSHIFT_TEST}
+RECIPES: dict[str, Recipe | ChainRecipe] = {
+    "realesrgan": REALESRGAN,
+    "resshift_test": RESSHIFT_TEST,
+    "bsrgan": BSRGAN,
+    "bsrgan_plus": BSRGAN_PLUS,
+}
 """By the name that a preset gives."""
