@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tvqsr.data.degrade import RECIPES, Recipe, degrade, draw
+from tvqsr.data.degrade import REALESRGAN, RECIPES, RESSHIFT_TEST, Recipe, degrade, draw
 from tvqsr.data.degrade.filters import sharpen
 from tvqsr.data.degrade.jpeg import jpeg
 from tvqsr.errors import UserError
 
 NAMES = sorted(RECIPES)
+TWO_STAGES = {"realesrgan": REALESRGAN, "resshift_test": RESSHIFT_TEST}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def seeds(batch: int, step: int = 0) -> list[list[int]]:
 
 def gentle(sharpened: bool = False) -> Recipe:
     """A recipe that only resizes: no blur to speak of, no noise, no second stage, and JPEG at its best."""
-    recipe = RECIPES["realesrgan"]
+    recipe = REALESRGAN
     first = replace(
         recipe.first,
         blur=replace(recipe.first.blur, sinc_probability=0.0, kinds=(1.0, 0, 0, 0, 0, 0), sigma=(0.05, 0.05)),
@@ -73,12 +74,13 @@ def test_an_image_does_not_depend_on_its_neighbours(name: str, photos: Tensor) -
             assert torch.equal(alone[0], together[position])
 
 
-def test_a_large_batch_is_the_same_too(photos: Tensor) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_large_batch_is_the_same_too(name: str, photos: Tensor) -> None:
     """Libraries choose other code for many channels."""
     many = photos.repeat(6, 1, 1, 1)
-    together = degrade(many, RECIPES["realesrgan"], seeds(18))
+    together = degrade(many, RECIPES[name], seeds(18))
     for position in (0, 7, 17):
-        alone = degrade(many[position : position + 1], RECIPES["realesrgan"], [[7, 0, position]])
+        alone = degrade(many[position : position + 1], RECIPES[name], [[7, 0, position]])
         assert torch.equal(alone[0], together[position])
 
 
@@ -92,28 +94,30 @@ def test_the_same_seed_repeats_and_another_does_not(name: str, photos: Tensor) -
     assert not torch.equal(same_photo[0], same_photo[1])
 
 
-def test_global_random_state_hr_and_gradients_stay_untouched(photos: Tensor) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_global_random_state_hr_and_gradients_stay_untouched(name: str, photos: Tensor) -> None:
     hr = photos.clone().requires_grad_()
     before = torch.get_rng_state()
-    lr = degrade(hr, RECIPES["realesrgan"], seeds(3))
+    lr = degrade(hr, RECIPES[name], seeds(3))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(hr, photos)
     assert not lr.requires_grad
 
 
-def test_autocast_and_memory_layout_change_nothing(photos: Tensor) -> None:
-    expected = degrade(photos, RECIPES["realesrgan"], seeds(3))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(degrade(photos, RECIPES["realesrgan"], seeds(3)), expected)
-    channels_last = photos.contiguous(memory_format=torch.channels_last)
-    assert torch.equal(degrade(channels_last, RECIPES["realesrgan"], seeds(3)), expected)
-
-
 @pytest.mark.parametrize("name", NAMES)
+def test_autocast_and_memory_layout_change_nothing(name: str, photos: Tensor) -> None:
+    expected = degrade(photos, RECIPES[name], seeds(3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(degrade(photos, RECIPES[name], seeds(3)), expected)
+    channels_last = photos.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(degrade(channels_last, RECIPES[name], seeds(3)), expected)
+
+
+@pytest.mark.parametrize("name", TWO_STAGES)
 @pytest.mark.parametrize("level", [0.4, 0.6])
 def test_constant_images_stay_constant_in_the_mean(name: str, level: float) -> None:
     """Poisson noise is left out: with one photon for the one level it is clamped, hence biased, by its own rule."""
-    recipe = RECIPES[name]
+    recipe = TWO_STAGES[name]
     first, second = (
         replace(stage, noise=replace(stage.noise, gaussian_probability=1.0)) for stage in (recipe.first, recipe.second)
     )
@@ -123,12 +127,13 @@ def test_constant_images_stay_constant_in_the_mean(name: str, level: float) -> N
     assert lr.mean(dim=(1, 2, 3)).sub(level).abs().max() < 0.03
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("side", [32, 48])
-def test_small_crops_work(side: int) -> None:
-    """Shrunk to 0.15, they are far smaller than a blur kernel."""
+def test_small_crops_work(name: str, side: int) -> None:
+    """Shrunk to an eighth, they are far smaller than a blur kernel."""
     crops = torch.rand(8, 3, side, side, generator=torch.Generator().manual_seed(0))
     for step in range(5):
-        assert degrade(crops, RECIPES["realesrgan"], seeds(8, step)).shape == (8, 3, side // 4, side // 4)
+        assert degrade(crops, RECIPES[name], seeds(8, step)).shape == (8, 3, side // 4, side // 4)
 
 
 @pytest.mark.parametrize("keep", [1.0, 0.0])
@@ -245,7 +250,7 @@ def test_training_degrades_more_than_testing(photos: Tensor) -> None:
     """Mean absolute error against area-downscaled HR over 60 seeds."""
     crops = photos.repeat(20, 1, 1, 1)
     small = F.interpolate(crops, (24, 32), mode="area")
-    errors = {name: (degrade(crops, RECIPES[name], seeds(60)) - small).abs().mean() for name in NAMES}
+    errors = {name: (degrade(crops, RECIPES[name], seeds(60)) - small).abs().mean() for name in TWO_STAGES}
     assert errors["realesrgan"] > 1.3 * errors["resshift_test"]
 
 
@@ -254,16 +259,17 @@ def test_sides_that_do_not_divide_are_refused() -> None:
         degrade(torch.zeros(1, 3, 32, 30), RECIPES["realesrgan"], [[0]])
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_nothing_waits_and_batches_are_pure(photos: Tensor) -> None:
+def test_on_a_gpu_nothing_waits_and_batches_are_pure(name: str, photos: Tensor) -> None:
     on_gpu = photos.cuda()
-    degrade(on_gpu, RECIPES["realesrgan"], seeds(3))
+    degrade(on_gpu, RECIPES[name], seeds(3))
     torch.cuda.set_sync_debug_mode("error")
     try:
-        together = degrade(on_gpu, RECIPES["realesrgan"], seeds(3, 1))
+        together = degrade(on_gpu, RECIPES[name], seeds(3, 1))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert together.device == on_gpu.device
     for position in range(3):
-        alone = degrade(on_gpu[position : position + 1], RECIPES["realesrgan"], [[7, 1, position]])
+        alone = degrade(on_gpu[position : position + 1], RECIPES[name], [[7, 1, position]])
         assert torch.equal(alone[0], together[position])

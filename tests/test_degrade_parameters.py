@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tvqsr.data.degrade import RECIPES, Parameters, draw
+from tvqsr.data.degrade import REALESRGAN, RESSHIFT_TEST, Parameters, draw
 from tvqsr.data.degrade.parameters import Kernel, Noise, Resize, Stage
 
 DRAWS = 6000
@@ -29,12 +29,12 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def training() -> list[Parameters]:
-    return [draw(RECIPES["realesrgan"], [0, step, 3]) for step in range(DRAWS)]
+    return [draw(REALESRGAN, [0, step, 3]) for step in range(DRAWS)]
 
 
 @pytest.fixture(scope="module")
 def testing() -> list[Parameters]:
-    return [draw(RECIPES["resshift_test"], [1, index]) for index in range(DRAWS)]
+    return [draw(RESSHIFT_TEST, [1, index]) for index in range(DRAWS)]
 
 
 def seconds(drawn: Sequence[Parameters]) -> list[Stage]:
@@ -166,7 +166,7 @@ def test_draws_of_neighbouring_seeds_are_independent(training: list[Parameters])
 
 
 def test_a_seed_decides_everything_and_parameters_can_be_logged() -> None:
-    recipe = RECIPES["realesrgan"]
+    recipe = REALESRGAN
     assert draw(recipe, [4, 5, 6]) == draw(recipe, (4, 5, 6))
     assert draw(recipe, [4, 5, 6]) != draw(recipe, [4, 6, 5])
     for step in range(20):
@@ -180,5 +180,5 @@ def test_drawing_leaves_the_global_random_state_alone() -> None:
     np.random.seed(3)  # noqa: NPY002
     expected = np.random.random()  # noqa: NPY002
     np.random.seed(3)  # noqa: NPY002
-    draw(RECIPES["realesrgan"], [1])
+    draw(REALESRGAN, [1])
     assert np.random.random() == expected  # noqa: NPY002

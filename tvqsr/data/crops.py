@@ -17,6 +17,7 @@ from torch import Tensor
 from tvqsr.console import say
 from tvqsr.data.area import area_resize
 from tvqsr.data.images import Pixels, read_image
+from tvqsr.data.resize import resize
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
 from tvqsr.plan.training import Training
@@ -93,18 +94,22 @@ class CropSampler:
         """HR crop (side, side, 3), uint8 or, where resized, float32 in [0, 1]; and its LR crop, empty if unpaired."""
         photo, hr = self._readable(random)
         if not self.paired:
-            square = side if self.training.crop == "cut" else max(min(hr.shape[:2]), side)
-            hr = _mirrored(hr, square)
-            top, left = (int(random.integers(length - square + 1)) for length in hr.shape[:2])
-            cut = hr[top : top + square, left : left + square]
-            whole = area_resize(cut.astype(np.float32) / 255, side) if square > side else cut
-            return _turned(whole, *self._augmentation(random)), cut[:0]
+            short = min(hr.shape[:2])
+            square = max(side, {"cut": side, "resized": short, "rescaled": min(short, 2 * side)}[self.training.crop])
+            cut = _square(_mirrored(hr, square), square, random)
+            return _turned(self._of_side(cut, side, random), *self._augmentation(random)), cut[:0]
         assert photo.pixels
         lr, small = photo.pixels[1], side // self.scale
         top, left = (int(random.integers(length - small + 1)) for length in lr.shape[:2])
         hr = hr[top * self.scale :, left * self.scale :][:side, :side]
         turns = self._augmentation(random)
         return _turned(hr, *turns), _turned(lr[top:, left:][:small, :small], *turns)
+
+    def _of_side(self, square: Pixels, side: int, random: np.random.Generator) -> NDArray[Any]:
+        """(side, side, 3) of a square: uint8 where it is as large, else float32 in [0, 1]."""
+        if self.training.crop == "rescaled":
+            return _square(_shrunk(square, int(random.integers(side, len(square) + 1))), side, random)
+        return area_resize(square.astype(np.float32) / 255, side) if len(square) > side else square
 
     def _readable(self, random: np.random.Generator) -> tuple[Photo, Pixels]:
         """A random photo. One that turns out damaged does not end a training of days: another is drawn, and it is said.
@@ -123,6 +128,23 @@ class CropSampler:
         flip, turns = bool(random.integers(2)), int(random.integers(4))
         augment = self.training.augment
         return (flip and augment != "none", turns if augment == "dihedral" else 0)
+
+
+def _square(pixels: NDArray[Any], side: int, random: np.random.Generator) -> NDArray[Any]:
+    """A random square of that side."""
+    top, left = (int(random.integers(length - side + 1)) for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
+
+
+def _shrunk(square: Pixels, side: int) -> NDArray[Any]:
+    """A square resized by OpenCV's bicubic, without antialiasing (FeMaSR's released data set), and clamped to [0, 1].
+
+    uint8 as it is where its side is that already.
+    """
+    if len(square) == side:
+        return square
+    image = torch.from_numpy(square.astype(np.float32) / 255).permute(2, 0, 1).unsqueeze(0)
+    return resize(image, (side, side), "bicubic").clamp(0, 1)[0].permute(1, 2, 0).numpy()
 
 
 def _mirrored(pixels: Pixels, least: int) -> Pixels:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,15 +66,15 @@ def prepare(
 
 def _made_pairs(photos: Photos, degradation: Degradation) -> Iterator[tuple[str, Path, Pixels, Pixels]]:
     """Name, file, HR and LR made of it."""
-    for number, (name, file) in enumerate(photos.hr.items()):
+    for name, file in photos.hr.items():
         hr = mod_crop(read_image(file), SCALE)
         if min(hr.shape[:2]) < SCALE:
             raise UserError(f"{file}: is smaller than {SCALE} x {SCALE} pixels")
-        yield name, file, hr, _degraded(hr, degradation, number)
+        yield name, file, hr, _degraded(hr, degradation, name)
 
 
-def _degraded(hr: Pixels, degradation: Degradation, number: int) -> Pixels:
-    """LR of a photo; `number`, its place in the set, seeds what is random."""
+def _degraded(hr: Pixels, degradation: Degradation, name: str) -> Pixels:
+    """LR of a photo; its name seeds what is random, so that it has the same LR in every set."""
     if degradation == "bicubic":
         return downscale(hr, SCALE)
     import torch
@@ -82,7 +83,7 @@ def _degraded(hr: Pixels, degradation: Degradation, number: int) -> Pixels:
     from tvqsr.data.images import to_pixels
 
     unit = torch.from_numpy(hr.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
-    lr = degrade(unit, RECIPES[degradation], [[0, number]], scale=SCALE)
+    lr = degrade(unit, RECIPES[degradation], [[0, zlib.crc32(name.encode())]], scale=SCALE)
     return to_pixels(lr[0].permute(1, 2, 0).numpy())
 
 

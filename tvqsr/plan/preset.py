@@ -19,7 +19,7 @@ class StageChange(Strict):
     """Dataset, where it is not the one of the preset's `train_on`."""
 
 
-Degradation = Literal["bicubic", "resshift_test"]
+Degradation = Literal["bicubic", "resshift_test", "bsrgan", "bsrgan_plus"]
 
 
 class DatasetSpec(Strict):
@@ -32,7 +32,8 @@ class DatasetSpec(Strict):
     lr_folder: str | None = None
     """A folder of LR photos, a fourth of HR in size and of the same names. Without `folder` the set has no HR."""
     degradation: Degradation = "bicubic"
-    """How LR is made of HR where none is given: MATLAB's antialiased bicubic, or ResShift's test degradation."""
+    """How LR is made of HR where none is given: MATLAB's antialiased bicubic, ResShift's test degradation, BSRGAN's, or
+    BSRGAN's extended one."""
     store: Literal["pixels", "files"] = "pixels"
     """Of a training set: all pixels in one file, or photos decoded as they are needed (for sets beyond the disk)."""
     crop: Annotated[int, Field(ge=0)] | None = None

@@ -31,10 +31,12 @@ class Training(Strict):
     """Side of the square HR crop, in pixels; the LR crop is this divided by the scale."""
     last_phase: LastPhase | None = None
     """Further iterations after `iterations`, on larger crops, say; schedule and optimiser run on."""
-    crop: Literal["cut", "resized"] = "cut"
-    """Crops cut from the photo as it is, or the largest square of it (a random one) area-resized to `hr_crop`."""
-    degradation: Literal["prepared", "realesrgan"] = "prepared"
-    """LR as the training set was prepared with, or made anew for every crop by Real-ESRGAN's second-order pipeline."""
+    crop: Literal["cut", "resized", "rescaled"] = "cut"
+    """Crops cut from the photo as it is; or the largest square of it (a random one) area-resized to `hr_crop`; or cut
+    from a square of up to twice `hr_crop` that was resized to a random side between the two (FeMaSR)."""
+    degradation: Literal["prepared", "realesrgan", "bsrgan", "bsrgan_plus"] = "prepared"
+    """LR as the training set was prepared with, or made anew for every crop: by Real-ESRGAN's second-order pipeline, by
+    BSRGAN's, whose operators come in random order, or by BSRGAN's extended one."""
     learning_rate: Rate
     betas: Annotated[tuple[Number, Number], BeforeValidator(tuple_of)]
     """Adam's, for generator and discriminator alike."""
@@ -59,8 +61,8 @@ class Training(Strict):
     def _check(self) -> Training:
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError("betas: two numbers in [0, 1) expected")
-        if self.crop == "resized" and self.degradation == "prepared":
-            raise ValueError("crop: `resized` needs a degradation made in training (`degradation: realesrgan`)")
+        if self.crop != "cut" and self.degradation == "prepared":
+            raise ValueError(f"crop: `{self.crop}` needs a degradation made in training (`degradation: realesrgan`)")
         return self
 
     @property

@@ -1,0 +1,348 @@
+"""BSRGAN's degradations: what is drawn, in which order, and what each step does."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import skimage
+import torch
+from PIL import Image
+from scipy import ndimage, stats
+from torch import Tensor
+
+from tvqsr.data.degrade import BSRGAN, BSRGAN_PLUS, Chain, ChainRecipe, degrade, draw_chain, run_chain
+from tvqsr.data.degrade.chain import Blur, Halve, Jpeg, MixedNoise, PhotonNoise, Step, Subsample, ToLr
+from tvqsr.data.degrade.filters import sharpen
+from tvqsr.data.degrade.kernels import kernel_weights
+from tvqsr.data.degrade.parameters import Kernel, Resize
+from tvqsr.data.resize import resize
+
+DRAWS = 8000
+MODES = ("area", "bilinear", "bicubic")
+Kind = TypeVar("Kind", bound=Step)
+
+
+@pytest.fixture(scope="module")
+def plain() -> list[tuple[Step, ...]]:
+    return [draw_chain(BSRGAN, [0, number]).steps for number in range(DRAWS)]
+
+
+@pytest.fixture(scope="module")
+def whole(plain: list[tuple[Step, ...]]) -> list[tuple[Step, ...]]:
+    """Those not halved beforehand, which go on at scale 4."""
+    return [steps for steps in plain if not halved(steps)]
+
+
+@pytest.fixture(scope="module")
+def plus() -> list[tuple[Step, ...]]:
+    return [draw_chain(BSRGAN_PLUS, [1, number]).steps for number in range(DRAWS)]
+
+
+@pytest.fixture(scope="module")
+def photo() -> Tensor:
+    """(1, 3, 128, 96) in [0, 1]."""
+    pixels = skimage.data.astronaut()[60:188, 180:276]
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).unsqueeze(0) / 255
+
+
+def halved(steps: Sequence[Step]) -> bool:
+    return isinstance(steps[0], Halve) or (isinstance(steps[0], Resize) and steps[0].factor == 0.5)
+
+
+def of_kind(chains: Sequence[Sequence[Step]], kind: type[Kind]) -> list[Kind]:
+    return [step for steps in chains for step in steps if isinstance(step, kind)]
+
+
+def letters(steps: Sequence[Step]) -> str:
+    names = {Blur: "b", Resize: "r", Subsample: "r", ToLr: "l", MixedNoise: "n", PhotonNoise: "p", Jpeg: "j"}
+    return "".join("s" if isinstance(step, MixedNoise) and step.speckle else names[type(step)] for step in steps)
+
+
+def assert_happens(events: Sequence[bool], probability: float) -> None:
+    assert stats.binomtest(sum(events), len(events), probability).pvalue > 0.001
+
+
+def assert_equally_likely(found: Sequence[object], values: Sequence[object]) -> None:
+    counts = Counter(found)
+    assert set(counts) == set(values)
+    assert stats.chisquare([counts[value] for value in values]).pvalue > 0.001
+
+
+def assert_uniform(values: Sequence[float], low: float, high: float) -> None:
+    assert stats.kstest(values, stats.uniform(low, high - low).cdf).pvalue > 0.001
+
+
+def run(image: Tensor, *steps: Step, seed: int = 0) -> Tensor:
+    size = image.shape[-2] // 4, image.shape[-1] // 4
+    return run_chain(image, Chain(steps, seed), size)
+
+
+# What is drawn
+
+
+def test_a_fourth_is_halved_beforehand(plain: list[tuple[Step, ...]]) -> None:
+    first = [steps[0] for steps in plain if halved(steps)]
+    assert_happens([halved(steps) for steps in plain], 0.25)
+    assert_happens([isinstance(step, Halve) for step in first], 0.5)
+    assert_equally_likely([step.mode for step in first if isinstance(step, Resize)], MODES)
+    assert not any(halved(draw_chain(BSRGAN, [number], scale=2).steps) for number in range(100))
+
+
+def test_every_order_that_shrinks_before_it_goes_to_lr_is_equally_likely(whole: list[tuple[Step, ...]]) -> None:
+    """Without the JPEG that one in ten does without: five steps, two of them alike, two of them ordered."""
+    orders = [letters(steps[:-1]).replace("j", "") for steps in whole]
+    words = {"".join(word) for word in itertools.permutations("bbrln")}
+    assert_equally_likely(orders, sorted(word for word in words if word.index("r") < word.index("l")))
+
+
+def test_jpeg_comes_anywhere_in_nine_of_ten_and_always_last(whole: list[tuple[Step, ...]]) -> None:
+    places = [letters(steps[:-1]).find("j") for steps in whole]
+    assert_happens([place >= 0 for place in places], 0.9)
+    assert_equally_likely([place for place in places if place >= 0], range(6))
+    assert all(isinstance(steps[-1], Jpeg) for steps in whole)
+    assert_equally_likely([jpeg.quality for jpeg in of_kind(whole, Jpeg)], range(30, 96))
+
+
+@pytest.mark.parametrize(("scale", "before"), [(4, False), (2, True)])
+def test_blurs_and_shrinking_follow_the_scale(plain: list[tuple[Step, ...]], scale: int, before: bool) -> None:
+    """Halved images go on like those of scale 2. Anisotropic Gaussians are drawn by their variances."""
+    chains = [steps[1:] if before else steps for steps in plain if halved(steps) == before]
+    kernels = [blur.kernel for blur in of_kind(chains, Blur)]
+    assert len(kernels) == 2 * len(chains)
+    assert_equally_likely([kernel.size for kernel in kernels], range(7, 26, 2))
+    assert_happens([kernel.kind == "aniso" for kernel in kernels], 0.5)
+    stretched = [kernel for kernel in kernels if kernel.kind == "aniso"]
+    assert_uniform([kernel.sigma_x**2 for kernel in stretched], 0, 4 + scale)
+    assert_uniform([kernel.sigma_y**2 for kernel in stretched], 0, 4 + scale)
+    assert_uniform([kernel.rotation for kernel in stretched], 0, math.pi)
+    assert_uniform([kernel.sigma_x for kernel in kernels if kernel.kind == "iso"], 0, 2 + 0.2 * scale)
+    assert all(kernel.sigma_x == kernel.sigma_y for kernel in kernels if kernel.kind == "iso")
+    resizes, samples = of_kind(chains, Resize), of_kind(chains, Subsample)
+    assert len(resizes) + len(samples) == len(chains)
+    assert_happens([True] * len(resizes) + [False] * len(samples), 0.75)
+    assert_uniform([1 / step.factor for step in resizes], 1, 2 * scale)
+    assert_equally_likely([step.mode for step in resizes], MODES)
+    assert {(step.scale, step.kernel.size, step.kernel.kind) for step in samples} == {(scale, 25, "iso")}
+    assert_uniform([step.kernel.sigma_x for step in samples], 0.1, 0.6 * scale)
+    assert_equally_likely([step.mode for step in of_kind(chains, ToLr)], MODES)
+
+
+def test_gaussian_noise_is_grey_coloured_or_correlated(plain: list[tuple[Step, ...]]) -> None:
+    mixings = [np.array(noise.mixing) for noise in of_kind(plain, MixedNoise)]
+    assert len(mixings) == DRAWS
+    grey = [mixing for mixing in mixings if mixing.shape == (3, 1)]
+    coloured = [mixing for mixing in mixings if mixing.shape == (3, 3) and mixing[1, 0] == 0]
+    correlated = [mixing for mixing in mixings if mixing.shape == (3, 3) and mixing[1, 0] != 0]
+    kinds = [len(grey), len(coloured), len(correlated)]
+    assert stats.chisquare(kinds, [0.4 * DRAWS, 0.4 * DRAWS, 0.2 * DRAWS]).pvalue > 0.001
+    assert all(np.ptp(mixing) == 0 for mixing in grey)
+    assert all(np.array_equal(mixing, mixing[0, 0] * np.eye(3)) for mixing in coloured)
+    levels = [mixing[0, 0] * 255 for mixing in (*grey, *coloured)]
+    assert np.allclose(levels, np.round(levels))
+    assert_equally_likely([round(level) for level in levels], range(2, 26))
+
+
+def test_correlated_noise_has_the_published_covariance(plain: list[tuple[Step, ...]]) -> None:
+    """|L^2 U' D U|: the trace is L^2 times that of D, three uniform numbers; no entry is negative."""
+    covariances = [
+        np.array(noise.mixing) @ np.array(noise.mixing).T
+        for noise in of_kind(plain, MixedNoise)
+        if len(noise.mixing[0]) == 3 and noise.mixing[1][0] != 0
+    ]
+    traces = [np.trace(covariance) / (25 / 255) ** 2 for covariance in covariances]
+    assert stats.kstest(traces, stats.irwinhall(3).cdf).pvalue > 0.001
+    assert min(covariance.min() for covariance in covariances) > 0
+    assert np.mean([covariance[0, 1] / covariance[0, 0] for covariance in covariances]) > 0.1
+
+
+def test_the_extended_order_is_fixed_but_for_the_noise_in_half_of_the_images(plus: list[tuple[Step, ...]]) -> None:
+    words = [letters(steps) for steps in plus]
+    assert all(word.endswith("lj") and word[:-2].count("j") == 1 for word in words)
+    rounds = [half.strip("nps") == "br" for word in words for half in word[:-2].split("j")]
+    in_order = [one and other for one, other in zip(rounds[::2], rounds[1::2], strict=True)]
+    # Of the random orders of b, r, j, b, r (one of 30 words), one is the fixed one; noise is rarely apart from it.
+    assert 0.48 < np.mean(in_order) < 0.54
+    shuffled = [word[:-2] for word, fixed in zip(words, in_order, strict=True) if not fixed]
+    middle = [word.translate(str.maketrans("", "", "nps")) for word in shuffled]
+    expected = sorted({"".join(word) for word in itertools.permutations("brjbr")} - {"brjbr"})
+    assert_equally_likely([word for word in middle if word != "brjbr"], expected)
+
+
+def test_the_extended_noises_are_shuffled_within_their_round(plus: list[tuple[Step, ...]]) -> None:
+    rounds = [half for steps in plus for half in letters(steps)[:-2].split("j") if half[:2] == "br"]
+    both = [half[2:] for half in rounds if sorted(half[2:]) == ["n", "p"]]
+    assert len(both) > 200
+    assert_happens([word == "np" for word in both], 0.5)
+
+
+def test_the_extended_draws_are_those_of_the_code(plus: list[tuple[Step, ...]]) -> None:
+    factors = np.array([step.factor for step in of_kind(plus, Resize)])
+    assert len(factors) == 2 * DRAWS
+    ways = [np.sum(factors > 1), np.sum(factors < 1), np.sum(factors == 1)]
+    assert stats.chisquare(ways, np.array([0.2, 0.7, 0.1]) * len(factors)).pvalue > 0.001
+    assert_uniform(list(factors[factors > 1]), 1, 2)
+    assert_uniform(list(factors[factors < 1]), 1 / 8, 1)
+    assert_equally_likely([step.mode for step in of_kind(plus, Resize)], MODES)
+    photons = of_kind(plus, PhotonNoise)
+    assert stats.binomtest(len(photons), 2 * DRAWS, 0.1).pvalue > 0.001
+    assert_uniform([math.log10(noise.photons) for noise in photons], 2, 4)
+    assert_happens([noise.grey for noise in photons], 0.5)
+    speckles = [noise for noise in of_kind(plus, MixedNoise) if noise.speckle]
+    assert stats.binomtest(len(speckles), 2 * DRAWS, 0.1).pvalue > 0.001
+    assert len(of_kind(plus, MixedNoise)) - len(speckles) == 2 * DRAWS
+    assert len(of_kind(plus, Jpeg)) == 2 * DRAWS
+    assert len(of_kind(plus, Blur)) == 2 * DRAWS
+    assert_uniform([b.kernel.sigma_x for b in of_kind(plus, Blur) if b.kernel.kind == "iso"], 0, 2.8)
+
+
+def test_only_the_extended_one_sharpens_its_input(photo: Tensor) -> None:
+    for number in range(5):
+        seed = [number]
+        plain, plus = draw_chain(BSRGAN, seed), draw_chain(BSRGAN_PLUS, seed)
+        assert torch.allclose(degrade(photo, BSRGAN, [seed]), run_chain(photo, plain, (32, 24)), atol=0.5 / 255)
+        assert torch.allclose(
+            degrade(photo, BSRGAN_PLUS, [seed]), run_chain(sharpen(photo), plus, (32, 24)), atol=0.5 / 255
+        )
+    assert not torch.equal(sharpen(photo), photo)
+
+
+def test_chains_of_different_seeds_differ_and_those_of_one_do_not() -> None:
+    assert draw_chain(BSRGAN, [4, 5]) == draw_chain(BSRGAN, (4, 5))
+    assert len({draw_chain(BSRGAN, [4, number]).noise_seed for number in range(100)}) == 100
+    levels = [of_kind([draw_chain(BSRGAN, [0, n]).steps], Jpeg)[-1].quality for n in range(2000)]
+    assert abs(np.corrcoef(levels[1:], levels[:-1])[0, 1]) < 0.08
+
+
+# What each step does
+
+
+def test_a_blur_is_scipy_s_convolution_with_mirrored_borders(photo: Tensor) -> None:
+    kernel = Kernel("aniso", 25, 2.5, 0.6, rotation=0.7)
+    found = run(photo, Blur(kernel))[0]
+    y, x = np.mgrid[-12:13, -12:13]
+    turn = np.array([[math.cos(0.7), -math.sin(0.7)], [math.sin(0.7), math.cos(0.7)]])
+    covariance = turn @ np.diag([2.5**2, 0.6**2]) @ turn.T
+    weights = stats.multivariate_normal(np.zeros(2), covariance).pdf(np.stack([x, y], axis=-1))
+    for plane, result in zip(photo[0].numpy(), found.numpy(), strict=True):
+        expected = ndimage.convolve(plane.astype(np.float64), weights / weights.sum(), mode="mirror")
+        assert np.abs(result - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_subsampling_shows_what_hr_shows(scale: int) -> None:
+    """A ramp keeps its place: each LR sample is the mean of its block. Blur and shift leave a ramp alone inside."""
+    ramp = torch.linspace(0.1, 0.9, 96).expand(1, 3, 96, 96)
+    for image in (ramp, ramp.mT):
+        found = run(image, Subsample(Kernel("iso", 25, 1.5, 1.5), scale))
+        expected = resize(image.contiguous(), (96 // scale, 96 // scale), "area")
+        inside = slice(16 // scale, -16 // scale)
+        assert torch.allclose(found[..., inside, inside], expected[..., inside, inside], atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_subsampling_is_the_released_code_s_shifted_convolution(photo: Tensor, scale: int) -> None:
+    """Its kernel, linearly interpolated (scale - 1) / 2 to the upper left, in a convolution, and every n-th pixel."""
+    kernel = Kernel("iso", 25, 0.6 * scale, 0.6 * scale)
+    place = np.clip(np.arange(25) + (scale - 1) / 2, 0, 24)
+    along = np.stack([np.interp(place, np.arange(25), unit) for unit in np.eye(25)], axis=1)
+    shifted = along @ kernel_weights(kernel) @ along.T
+    found = run(photo, Subsample(kernel, scale))[0]
+    for plane, result in zip(photo[0].double().numpy(), found.numpy(), strict=True):
+        expected = ndimage.convolve(plane, shifted / shifted.sum(), mode="mirror")[::scale, ::scale]
+        assert np.abs(result - expected).max() < 1e-5
+
+
+def test_sizes_are_those_of_the_code(photo: Tensor) -> None:
+    assert run(photo, Halve()).shape == (1, 3, 64, 48)
+    assert run(photo, Resize(0.3, "area")).shape == (1, 3, 38, 28)
+    assert run(photo, Resize(1.99, "bicubic")).shape == (1, 3, 254, 191)
+    assert run(photo, Resize(0.001, "bilinear")).shape == (1, 3, 1, 1)
+    assert run(photo, Resize(0.3, "area"), Subsample(Kernel("iso", 25, 1.0, 1.0), 4)).shape == (1, 3, 10, 7)
+    assert run(photo, Resize(0.3, "area"), ToLr("area")).shape == (1, 3, 32, 24)
+
+
+def test_steps_stay_in_range() -> None:
+    """Bicubic overshoots at an edge, noise anywhere."""
+    edge = torch.zeros(1, 3, 64, 64)
+    edge[..., 33:] = 1
+    loud = ((0.5, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 0.5))
+    for step in (Resize(0.7, "bicubic"), Halve(), ToLr("bicubic"), MixedNoise(loud), MixedNoise(loud, speckle=True)):
+        found = run(edge, step)
+        assert found.min() >= 0
+        assert found.max() <= 1
+
+
+@pytest.mark.parametrize("level", [0.3, 0.6])
+@pytest.mark.parametrize("speckle", [False, True])
+def test_mixed_noise_has_the_covariance_of_its_mixing(level: float, speckle: bool) -> None:
+    mixing = ((0.05, 0.0, 0.0), (0.02, 0.03, 0.0), (0.01, 0.01, 0.02))
+    noise = run(torch.full((1, 3, 512, 512), level), MixedNoise(mixing, speckle))[0] - level
+    expected = np.array(mixing) @ np.array(mixing).T * (level**2 if speckle else 1)
+    assert np.allclose(np.cov(noise.flatten(1).numpy()), expected, rtol=0.02, atol=1e-6)
+    assert noise.mean().abs() < 4 * 0.05 / 512
+    neighbours = np.corrcoef(noise[0, :, 1:].flatten(), noise[0, :, :-1].flatten())[0, 1]
+    assert abs(neighbours) < 0.01
+
+
+def test_grey_noise_is_the_same_in_all_channels() -> None:
+    noise = run(torch.full((1, 3, 256, 256), 0.5), MixedNoise(((0.04,),) * 3))[0] - 0.5
+    assert torch.equal(noise[0], noise[1])
+    assert torch.equal(noise[0], noise[2])
+    assert noise.std().item() == pytest.approx(0.04, rel=0.03)
+
+
+@pytest.mark.parametrize("photons", [200.0, 2500.0])
+def test_shot_noise_has_the_variance_of_counted_photons(photons: float) -> None:
+    """Of a level x: x / photons, in each channel; `grey` that of the luma, alike in all."""
+    colour = torch.tensor([51, 102, 153]).view(1, 3, 1, 1) / 255
+    image = colour.expand(1, 3, 512, 512)
+    own = (run(image, PhotonNoise(photons, grey=False)) - image)[0]
+    assert np.allclose(own.flatten(1).var(dim=1), colour.flatten() / photons, rtol=0.03)
+    assert np.allclose(np.corrcoef(own.flatten(1).numpy()), np.eye(3), atol=0.01)
+    grey = (run(image, PhotonNoise(photons, grey=True)) - image)[0]
+    luma = round(0.299 * 51 + 0.587 * 102 + 0.114 * 153) / 255
+    assert grey[0].var().item() == pytest.approx(luma / photons, rel=0.03)
+    assert torch.allclose(grey[0], grey[1], atol=1e-6)
+    assert own.mean().abs() < 5e-4
+
+
+def test_noise_follows_the_chain_s_seed() -> None:
+    noise = MixedNoise(((0.1,),) * 3)
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    assert torch.equal(run(flat, noise, seed=1), run(flat, noise, seed=1))
+    assert not torch.equal(run(flat, noise, seed=1), run(flat, noise, seed=2))
+    twice = run(flat, noise, noise) - 0.5
+    assert twice.std().item() == pytest.approx(0.1 * math.sqrt(2), rel=0.1), "the second field is another one"
+
+
+@pytest.mark.parametrize("quality", [30, 75, 95])
+def test_jpeg_is_libjpeg_s_on_8_bit_samples(photo: Tensor, quality: int) -> None:
+    image = photo + 0.3 / 255  # samples between two levels, which a file cannot hold
+    found = run(image, Jpeg(quality))[0].permute(1, 2, 0).mul(255)
+    assert torch.allclose(found, found.round(), atol=1e-4)
+    buffer = io.BytesIO()
+    Image.fromarray(photo[0].permute(1, 2, 0).mul(255).round().byte().numpy()).save(buffer, "JPEG", quality=quality)
+    difference = np.abs(found.numpy() - np.asarray(Image.open(buffer)).astype(np.float64))
+    assert difference.mean() < 1.0
+    assert (difference > 3).mean() < 0.05
+
+
+@pytest.mark.parametrize("recipe", [BSRGAN, BSRGAN_PLUS], ids=["bsrgan", "bsrgan_plus"])
+def test_lr_shows_the_scene_of_hr(recipe: ChainRecipe, photo: Tensor) -> None:
+    """In the mean over many seeds LR lies over HR: it fits it better than HR moved by one LR pixel either way."""
+    mean = degrade(photo.expand(48, -1, -1, -1), recipe, [[9, n] for n in range(48)]).mean(dim=0)
+    small = resize(photo, (32, 24), "area")[0]
+    inner = slice(4, -4)
+
+    def error(move: tuple[int, ...]) -> float:
+        return float((mean - small.roll(move, (-2, -1)))[..., inner, inner].square().mean())
+
+    moves = itertools.product((-1, 0, 1), repeat=2)
+    assert min(moves, key=error) == (0, 0)
