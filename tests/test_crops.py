@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import ValidationError
 
 from tvqsr.data.area import area_resize
 from tvqsr.data.bicubic import downscale
 from tvqsr.data.crops import CropSampler
-from tvqsr.data.degrade import RECIPES, degrade
+from tvqsr.data.degrade import BSRGAN, RECIPES, degrade
 from tvqsr.data.feed import batches
 from tvqsr.data.images import read_image
 from tvqsr.data.prepare import prepare
@@ -147,6 +149,70 @@ def test_resized_crops_are_the_short_sides_square_shrunk(store: Path) -> None:
     for hr in sampler.batch(0).hr:
         crop = hr.permute(1, 2, 0).numpy()
         assert any(np.abs(crop - square).max() < 1e-5 for of_photo in squares.values() for square in of_photo)
+
+
+def rescaling(tmp_path: Path, size: tuple[int, int], side: int = 16, batch: int = 40) -> CropSampler:
+    """Sampler of rescaled crops of one photo of random pixels."""
+    (tmp_path / "photos").mkdir()
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photos" / "a.png")
+    prepare(DatasetSpec(folder=str(tmp_path / "photos"), store="files"), tmp_path / "files", True, print)
+    return CropSampler(tmp_path / "files", training(side, batch, crop="rescaled", degradation="bsrgan"), seed=3)
+
+
+def sides_of(sampler: CropSampler, square: int, side: int = 16) -> list[int]:
+    """The side to which OpenCV resizes some square of the photo for each crop of a batch to be in it; 0 without any."""
+    cv2 = pytest.importorskip("cv2", reason="needs OpenCV, which pyiqa installs")
+    photo = sampler.photos[0].hr().astype(np.float32) / 255
+    found: dict[int, int] = {}
+    crops = sampler.batch(0).hr.permute(0, 2, 3, 1).numpy()
+    tops, lefts = (range(length - square + 1) for length in photo.shape[:2])
+    for top, left, whole in itertools.product(tops, lefts, range(side, square + 1)):
+        cut = np.ascontiguousarray(photo[top : top + square, left : left + square])
+        resized = np.clip(cv2.resize(cut, (whole, whole), interpolation=cv2.INTER_CUBIC), 0, 1)
+        corners = np.lib.stride_tricks.sliding_window_view(resized, (side, side, 3))[:, :, 0, ::5, ::5]
+        for number, crop in enumerate(crops):
+            for row, column in np.argwhere(np.abs(corners - crop[::5, ::5]).max(axis=(2, 3, 4)) < 1e-4):
+                if np.abs(resized[row : row + side, column : column + side] - crop).max() < 1e-4:
+                    found[number] = whole
+    return [found.get(number, 0) for number in range(len(crops))]
+
+
+def test_rescaled_crops_are_cut_from_squares_of_twice_their_side_resized_at_random(tmp_path: Path) -> None:
+    sides = sides_of(rescaling(tmp_path, (34, 36)), square=32)
+    assert min(sides) >= 16
+    assert len(set(sides)) > 10
+    assert {side < 20 for side in sides} == {side > 28 for side in sides} == {True, False}
+
+
+@pytest.mark.parametrize(("size", "square"), [((24, 30), 24), ((16, 18), 16)])
+def test_rescaled_crops_take_the_square_that_there_is(tmp_path: Path, size: tuple[int, int], square: int) -> None:
+    sides = sides_of(rescaling(tmp_path, size), square)
+    assert set(sides) <= set(range(16, square + 1))
+    assert max(sides) == square
+
+
+def test_rescaled_crops_of_small_photos_are_mirrored(tmp_path: Path) -> None:
+    sampler = rescaling(tmp_path, (12, 14), batch=3)
+    whole = np.pad(sampler.photos[0].hr(), ((0, 4), (0, 2), (0, 0)), mode="reflect").astype(np.float32) / 255
+    assert all(np.array_equal(hr.permute(1, 2, 0).numpy(), whole) for hr in sampler.batch(0).hr)
+
+
+def test_rescaled_crops_go_on_as_they_would_have(tmp_path: Path) -> None:
+    one = rescaling(tmp_path, (34, 36))
+    other = CropSampler(tmp_path / "files", one.training, seed=3)
+    other.batch(0)
+    assert torch.equal(one.batch(7).hr, other.batch(7).hr)
+    assert not torch.equal(one.batch(7).hr, one.batch(8).hr)
+    fed = list(batches(one, 8, torch.device("cpu"), 2))
+    assert torch.equal(fed[1].hr, one.batch(9).hr)
+    seeds = [[3, 9, position, 1] for position in range(40)]
+    assert torch.equal(fed[1].lr, degrade(one.batch(9).hr, BSRGAN, seeds))
+
+
+def test_rescaled_crops_need_lr_made_in_training() -> None:
+    with pytest.raises(ValidationError, match="crop: `rescaled` needs a degradation made in training"):
+        training(32, 1, crop="rescaled")
 
 
 def test_photos_decoded_in_training_give_the_crops_of_the_store(store: Path, tmp_path: Path) -> None:

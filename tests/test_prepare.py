@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,16 +81,29 @@ def test_photos_in_folders_keep_apart(tmp_path: Path) -> None:
     assert names == ["a__p0", "b__p0"]
 
 
-def test_resshifts_test_degradation_is_the_same_every_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("degradation", ["resshift_test", "bsrgan", "bsrgan_plus"])
+def test_a_test_degradation_is_the_same_every_time(tmp_path: Path, degradation: str) -> None:
     hr = photos(tmp_path / "hr", (64, 48), (64, 48))
-    out = prepared(tmp_path, folder=str(hr), degradation="resshift_test")
+    out = prepared(tmp_path, folder=str(hr), degradation=degradation)
     first = {pair.name: pair.lr() for pair in read_pairs(out)}
     bicubic = {pair.name: pair.lr() for pair in read_pairs(prepared(tmp_path, folder=str(hr)))}
-    again = {p.name: p.lr() for p in read_pairs(prepared(tmp_path, folder=str(hr), degradation="resshift_test"))}
+    again = {p.name: p.lr() for p in read_pairs(prepared(tmp_path, folder=str(hr), degradation=degradation))}
     for name, lr in first.items():
         assert lr.shape == (12, 16, 3)
         assert np.array_equal(lr, again[name])
         assert not np.array_equal(lr, bicubic[name])
+
+
+def test_lr_of_a_photo_is_the_same_in_every_set(tmp_path: Path) -> None:
+    """Two photos of equal pixels are degraded differently, since their names differ; left alone, each stays itself."""
+    hr = tmp_path / "hr"
+    photos(hr, (64, 48), (64, 48))
+    shutil.copy(hr / "p0.png", hr / "p1.png")
+    both = {pair.name: pair.lr() for pair in read_pairs(prepared(tmp_path, folder=str(hr), degradation="bsrgan"))}
+    assert not np.array_equal(both["p0"], both["p1"])
+    (hr / "p0.png").unlink()
+    (alone,) = read_pairs(prepared(tmp_path, folder=str(hr), degradation="bsrgan"))
+    assert np.array_equal(alone.lr(), both["p1"])
 
 
 def test_a_set_got_by_hand_says_where_it_belongs(tmp_path: Path) -> None:
