@@ -43,6 +43,10 @@ def rows(entry: str, protocol: str, values: dict[int, list[float]], reason: str 
     ]
 
 
+MOVED = {"realesrgan": ["realsr", "realset65"], "bicubic": ["div2k_valid", "imagenet_test"]}
+"""Tracks of `paper` in which ImageNet-Test is not its entries'."""
+
+
 def scores_of(plan: Plan, psnr: dict[str, list[float]]) -> pd.DataFrame:
     """PSNR per entry as given, 20 dB for the others; LPIPS is n/a."""
     table = []
@@ -251,6 +255,24 @@ def test_every_claim_names_a_protocol_and_an_entry_that_exist(workspace: Path) -
             assert claim.dataset in {*plan.preset.test_on, "input_64"}, claim.id
             if claim.dataset in plan.preset.test_on and claim.reported and claim.protocol in WEIGHTS:
                 assert claim.protocol in plan.protocols_on(claim.dataset), claim.id
+
+
+def test_claims_about_sets_that_an_entry_is_not_tested_on_are_not_run(
+    preset: Callable[..., Path], workspace: Path
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["datasets"]["blind"] = {"source": "skimage_test", "degradation": "bsrgan"}
+        content["test_on"] = ["photos_test", "blind"]
+        content["tracks"] = {"bicubic": ["photos_test"], "bsrgan": ["blind"]}
+        content["entries"]["tvq_rec"]["track"] = "bsrgan"
+
+    plan = Plan.load(str(preset(change)))
+    apart = verdict(plan, scores_of(plan, {}), "tokenizer_psnr")
+    assert (apart.verdict, apart.why) == ("not run", "tvq_rec and vq_rec have no test set in common")
+    summary = summarise(scores_of(plan, {}))
+    assert "; photos_test (track bicubic): 4 photos" in markdown(plan, plan.tables["main"], "photos_test", summary)
+    elsewhere = paper_verdict([values("vq", "psnr_y", "imagenet_test", 23.5)], "main_psnr", "tvqrap", tracks=MOVED)
+    assert (elsewhere.verdict, elsewhere.why) == ("not run", "tvqrap is not tested on imagenet_test")
 
 
 @pytest.mark.parametrize(

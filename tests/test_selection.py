@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tvqsr.errors import UserError
+from tvqsr.files import write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.method import Setting
+from tvqsr.plan.stored import record, stored_plan
 
 Preset = Callable[..., Path]
 
@@ -62,6 +64,69 @@ def test_an_entry_may_have_test_sets_of_its_own(preset: Preset) -> None:
     assert plan.test_sets("vq") == ["other"] and plan.test_sets("tvq") == ["photos_test", "other"]
     with pytest.raises(UserError, match=r"entries\.vq\.test_on: `photos_train` is not in `test_on`"):
         Plan.load(str(preset(lambda p: p["entries"]["vq"].update(test_on=["photos_train"]))))
+
+
+def _in_tracks(content: dict[str, Any]) -> None:
+    for name in ("blind", "real"):
+        content["datasets"][name] = {"source": "skimage_test", "degradation": "bsrgan"}
+    content["test_on"] = ["photos_test", "blind", "real"]
+    content["tracks"] = {"bicubic": ["photos_test"], "bsrgan": ["blind", "real"]}
+    content["entries"] |= {"tvq": content["entries"]["tvq"] | {"track": "bsrgan"}}
+
+
+def test_no_table_holds_trained_entries_of_two_tracks(preset: Preset) -> None:
+    """An entry is of its own track, or of the first; what is not trained goes along."""
+    plan = Plan.load(str(preset(_in_tracks)))
+    assert plan.test_sets("vq") == plan.test_sets("vq_rec") == ["photos_test"]
+    assert plan.test_sets("tvq") == ["blind", "real"]
+    assert plan.test_sets("bicubic") == plan.table_sets("main") == ["photos_test", "blind", "real"]
+    for testset in plan.preset.test_on:
+        trained = {entry.name for entry in plan.entries_on(testset) if entry.run}
+        assert trained == ({"tvq"} if testset != "photos_test" else {"vq", "vq_rec", "tvq_rec", "tvqrap"})
+
+
+def test_sets_of_a_track_that_no_entry_belongs_to_are_not_made(preset: Preset) -> None:
+    plan = Plan.load(str(preset(_in_tracks)), {"entries": ["bicubic", "tvq"]})
+    assert plan.test_sets("bicubic") == ["blind", "real"]
+    assert "photos_test" not in plan.used_datasets
+    alone = Plan.load(str(preset(_in_tracks)), {"entries": "bicubic"})
+    assert alone.test_sets("bicubic") == ["photos_test", "blind", "real"]
+
+
+def test_what_is_not_trained_may_belong_to_a_track(preset: Preset) -> None:
+    def change(content: dict[str, Any]) -> None:
+        _in_tracks(content)
+        content["entries"]["bicubic"]["track"] = "bicubic"
+        content["entries"]["tvq"]["test_on"] = ["real"]
+
+    plan = Plan.load(str(preset(change)))
+    assert plan.test_sets("bicubic") == ["photos_test"]
+    assert plan.test_sets("hr_copy") == ["photos_test", "blind", "real"]
+    assert plan.test_sets("tvq") == ["real"]
+
+
+def test_a_plan_read_back_has_its_tracks_in_order(preset: Preset, workspace: Path) -> None:
+    plan = Plan.load(str(preset(_in_tracks)))
+    write_json(plan.paths.record, record(plan))
+    again = stored_plan(plan.paths.root)
+    assert {name: again.test_sets(name) for name in again.entries} == {
+        name: plan.test_sets(name) for name in plan.entries
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tracks": {"bicubic": ["photos_test"], "bsrgan": ["blind"]}}, "test_on: `real` is in no track"),
+        ({"tracks": {"bsrgan": ["blnd", "real"]}}, "tracks.bsrgan: unknown dataset `blnd`; did you mean `blind`?"),
+        ({"tracks": {"bicubic": ["photos_test", "real"]}}, "`real` is in `bicubic` and in `bsrgan`"),
+        ({"entries": {"vq": {"method": "vq", "track": "bsrgam"}}}, "entries.vq.track: unknown track `bsrgam`; did you"),
+    ],
+)
+def test_tracks_that_would_mix_or_lose_a_set_are_refused(preset: Preset, change: Any, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        Plan.load(str(preset(_in_tracks)), change)
+    assert message in str(error.value)
 
 
 def test_a_stage_may_train_on_a_set_of_its_own(preset: Preset, photo: Path) -> None:

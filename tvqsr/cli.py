@@ -317,7 +317,7 @@ def _show(options: argparse.Namespace) -> None:
     from tvqsr.report.tables import compact
 
     plan = _stored(options.results)
-    for testset in plan.preset.test_on:
+    for testset in plan.table_sets("main"):
         print(f"{compact(plan, testset)}\n")
     print(f"report: {plan.paths.report}")
 

@@ -48,6 +48,7 @@ def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     _check_protocols(preset.protocols, f"{path}: protocols")
     for dataset, spec in preset.datasets.items():
         _check_protocols(spec.protocols, f"{path}: datasets.{dataset}.protocols")
+    _check_tracks(preset, str(path))
     _check_entries(preset, str(path))
     preset = _with_made_rows(preset)
     for key, values in (("seeds", preset.seeds), ("test_on", preset.test_on)):
@@ -131,6 +132,26 @@ def _check_entries(preset: Preset, where: str) -> None:
             if testset not in preset.test_on:
                 hint = suggestion(testset, preset.test_on)
                 raise UserError(f"{where}: entries.{name}.test_on: `{testset}` is not in `test_on`{hint}")
+        if spec.track is not None and spec.track not in preset.tracks:
+            hint = suggestion(spec.track, preset.tracks)
+            raise UserError(f"{where}: entries.{name}.track: unknown track `{spec.track}`{hint}")
+
+
+def _check_tracks(preset: Preset, where: str) -> None:
+    """Tracks of known sets, none in two of them; where there are tracks, every test set in one."""
+    for track, sets in preset.tracks.items():
+        for testset in sets:
+            if testset not in preset.datasets:
+                hint = suggestion(testset, preset.datasets)
+                raise UserError(f"{where}: tracks.{track}: unknown dataset `{testset}`{hint}")
+            if (other := preset.track_of(testset)) != track:
+                raise UserError(
+                    f"{where}: tracks: `{testset}` is in `{other}` and in `{track}`, whose entries a table would mix; "
+                    f"give it one track"
+                )
+    for testset in preset.test_on if preset.tracks else ():
+        if preset.track_of(testset) is None:
+            raise UserError(f"{where}: test_on: `{testset}` is in no track; name it under one of {list(preset.tracks)}")
 
 
 def _with_made_rows(preset: Preset) -> Preset:

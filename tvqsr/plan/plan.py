@@ -87,7 +87,8 @@ class Plan:
     def used_datasets(self) -> list[str]:
         """Sets that something is trained or tested on."""
         trained_on = [run.dataset for run in self.runs.values() if not run.released]
-        return list(dict.fromkeys([*trained_on, *self.preset.test_on]))
+        tested_on = [testset for testset in self.preset.test_on if self.entries_on(testset)]
+        return list(dict.fromkeys([*trained_on, *tested_on]))
 
     @cached_property
     def methods(self) -> dict[str, Method]:
@@ -150,8 +151,22 @@ class Plan:
     def test_sets(self, entry: str) -> list[str]:
         """Test sets that an entry makes images of: one that reads HR, only those that have it."""
         needs_hr, own = self.entry(entry).reads == "hr", self.preset.entries[entry].test_on
+        track = self.track(entry)
+        tracks = self._tracks_in_use if track is None else {track}
         sets = [name for name in self.preset.test_on if own is None or name in own]
+        sets = [name for name in sets if self.preset.track_of(name) in tracks]
         return [name for name in sets if not needs_hr or has_hr(self.preset.datasets[name])]
+
+    def track(self, entry: str) -> str | None:
+        """Track of an entry; None for what is not trained and goes along, and where there are no tracks."""
+        own = self.preset.entries[entry].track
+        return next(iter(self.preset.tracks), None) if own is None and self.entry(entry).run else own
+
+    @cached_property
+    def _tracks_in_use(self) -> set[str | None]:
+        """Tracks that some entry belongs to; all where none does."""
+        found = {track for entry in self.entries if (track := self.track(entry)) is not None}
+        return {*found} or {*self.preset.tracks} or {None}
 
     def entries_on(self, testset: str) -> list[EntryPlan]:
         """Entries with images of a test set."""
@@ -212,7 +227,8 @@ class Plan:
         """Changes when what is told of the entries, the preset or the methods, or the code of a report module does."""
         rows = {name: [entry.title, entry.seeds] for name, entry in self.entries.items()}
         tables = {name: table.model_dump(mode="json") for name, table in self.tables.items()}
-        told = [self.preset.description, self.preset.claims, self.preset.test_on, tables]
+        preset = self.preset
+        told = [preset.description, preset.claims, preset.test_on, list(preset.tracks.items()), tables]
         methods = {name: method.spec.model_dump(mode="json") for name, method in self.methods.items()}
         return digest([rows, told, methods, source_digest(PACKAGE / "report" / module)])
 

@@ -62,7 +62,9 @@ class EntrySpec(Strict):
     weights: Literal["trained", "released"] = "trained"
     """Weights trained here, or the authors' own, of the published configuration."""
     test_on: Annotated[tuple[Name, ...] | None, BeforeValidator(tuple_of)] = None
-    """Test sets of this entry, where they are not all of the preset's: of the degradation that it is made for, say."""
+    """Test sets of this entry, where they are not all of its track, or of the preset where there are no tracks."""
+    track: Name | None = None
+    """The track that it belongs to, if it is not the first one."""
     stages: dict[Name, StageChange] = {}
 
 
@@ -115,6 +117,11 @@ class Preset(Strict):
     """Where sets lie that can only be got by hand: `<data_folder>/<source>/`."""
     train_on: TrainingData
     test_on: Annotated[tuple[Name, ...], BeforeValidator(tuple_of), Field(min_length=1)]
+    tracks: dict[Name, Annotated[tuple[Name, ...], BeforeValidator(tuple_of)]] = {}
+    """Test sets by the degradation that they ask about; given, each is in one, so that no table mixes them.
+
+    What is trained belongs to the first track unless it says otherwise; what is not goes along wherever others go.
+    """
     protocols: Annotated[tuple[str, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     crop: Annotated[int, Field(ge=0)] = 4
     """Border left out of PSNR and SSIM, in HR pixels."""
@@ -131,6 +138,10 @@ class Preset(Strict):
     """Further rows, made when they are asked for: `--config entries=all`, or `entries=[NAME, ...]`."""
     tables: Annotated[dict[Name, TableSpec], BeforeValidator(_present)] = {}
     """Tables by name. `main` holds all entries unless it is given here."""
+
+    def track_of(self, testset: str) -> str | None:
+        """The track that a test set is in; None where the preset has no tracks."""
+        return next((track for track, sets in self.tracks.items() if testset in sets), None)
 
     @property
     def training_sets(self) -> set[str]:

@@ -86,6 +86,8 @@ def _orderings(plan: Plan, claim: Claim, scores: pd.DataFrame) -> list[dict[str,
     reported = ", ".join(known) or ("unknown" if published else "no number published")
     if missing := [name for name in sides if name not in plan.entries]:
         return [_not_run(f"entry {missing[0]} is not in preset {plan.name}", reported)]
+    if claim.dataset != COST_SET and not set(plan.test_sets(sides[0])) & set(plan.test_sets(sides[1])):
+        return [_not_run(f"{sides[0]} and {sides[1]} have no test set in common", reported)]
     mine = scores[(scores.protocol == claim.protocol) & scores.entry.isin(sides)]
     sets = [name for name, rows in mine.groupby("testset", sort=False) if rows.entry.nunique() == len(sides)]
     if not sets:
@@ -151,6 +153,8 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
         return _not_run(f"{claim.dataset} is not a test set of preset {plan.name}", published)
     if entry not in plan.entries:
         return _not_run(f"entry {entry} is not in preset {plan.name}", published)
+    if claim.dataset != COST_SET and claim.dataset not in plan.test_sets(entry):
+        return _not_run(f"{entry} is not tested on {claim.dataset}", published)
     run = plan.entries[entry].run
     if plan.preset.train_photos and run and not run.released and claim.dataset != COST_SET:
         return _not_run(f"trained on photos of {plan.preset.train_photos}, not on the paper's", published)

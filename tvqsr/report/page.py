@@ -101,7 +101,7 @@ def _table(plan: Plan, name: str, testset: str) -> dict[str, Any]:
     rows = grid(plan, summary)
     return {
         "testset": testset,
-        "heading": heading(plan.tables[name], testset, summary),
+        "heading": heading(plan, plan.tables[name], testset, summary),
         "columns": list(rows.columns),
         "rows": rows.values.tolist(),
         "words": plain_words(plan, summary),

@@ -105,11 +105,12 @@ def plain_words(plan: Plan, summary: pd.DataFrame) -> list[str]:
     return lines
 
 
-def heading(table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
+def heading(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
     """What the table shows, in words."""
     images = int(summary.photos.max())
+    track = plan.preset.track_of(testset)
     return (
-        f"{table.title}; {testset}: {images} photos. "
+        f"{table.title}; {testset}{f' (track {track})' if track else ''}: {images} photos. "
         f"Mean over images [95% bootstrap interval over images] ± standard deviation over seeds. "
         f"Rows that read HR were shown the answer."
     )
@@ -127,7 +128,7 @@ def compact(plan: Plan, testset: str) -> str:
 
 def markdown(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
     rows = grid(plan, summary).to_markdown(index=False)
-    return f"{heading(table, testset, summary)}\n\n{rows}\n\n" + "".join(
+    return f"{heading(plan, table, testset, summary)}\n\n{rows}\n\n" + "".join(
         f"- {line}\n" for line in [*plain_words(plan, summary), *notes(summary)]
     )
 
@@ -137,7 +138,7 @@ def latex(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> str:
     table = grid(plan, summary, plus_minus="+-").map(escaped).rename(columns=escaped)
     table = table.map(lambda text: text.replace("+-", r"$\pm$"))
     table.columns = [name.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$") for name in table.columns]
-    caption = escaped(heading(plan.tables[name], testset, summary)).replace("±", r"$\pm$")
+    caption = escaped(heading(plan, plan.tables[name], testset, summary)).replace("±", r"$\pm$")
     body = table.to_latex(
         index=False, caption=caption, label=f"tab:{name}-{testset}", column_format="l" + "r" * (table.shape[1] - 1)
     )
