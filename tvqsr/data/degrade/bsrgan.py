@@ -1,8 +1,10 @@
 """What BSRGAN's two degradations draw (arXiv 2103.14006, section 3, and cszn/BSRGAN's `utils/utils_blindsr.py`).
 
 The paper's is the training degradation of BSRGAN, FeMaSR and AdaCode; `plus`, which takes operators of Real-ESRGAN in,
-made FeMaSR's synthetic test sets (its README). All values are of the released code. Its camera pipeline
-(probability 0.25, or 0.1 in `plus`) does nothing there, since no model of it comes with the code; it is left out.
+made FeMaSR's synthetic test sets (its README). All values are of the released code, `plus` in the version that FeMaSR
+carries (an earlier one has no camera and shuffles a tenth of the images). The camera pipeline (probability 0.25, or 0.1
+in `plus`) does nothing there, since no model of it comes with the code; it is left out. The code of `plus` returns the
+sharpened HR as the reference; here HR stays what it is.
 """
 
 from __future__ import annotations
