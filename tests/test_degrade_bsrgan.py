@@ -246,10 +246,10 @@ def test_subsampling_shows_what_hr_shows(scale: int) -> None:
         assert torch.allclose(found[..., inside, inside], expected[..., inside, inside], atol=1e-4)
 
 
-@pytest.mark.parametrize("scale", [2, 4])
-def test_subsampling_is_the_released_code_s_shifted_convolution(photo: Tensor, scale: int) -> None:
+@pytest.mark.parametrize(("scale", "sigma"), [(2, 1.2), (4, 2.4), (4, 12.0)])
+def test_subsampling_is_the_released_code_s_shifted_convolution(photo: Tensor, scale: int, sigma: float) -> None:
     """Its kernel, linearly interpolated (scale - 1) / 2 to the upper left, in a convolution, and every n-th pixel."""
-    kernel = Kernel("iso", 25, 0.6 * scale, 0.6 * scale)
+    kernel = Kernel("iso", 25, sigma, sigma)
     place = np.clip(np.arange(25) + (scale - 1) / 2, 0, 24)
     along = np.stack([np.interp(place, np.arange(25), unit) for unit in np.eye(25)], axis=1)
     shifted = along @ kernel_weights(kernel) @ along.T
