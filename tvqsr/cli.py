@@ -284,6 +284,8 @@ def _efficiency(options: argparse.Namespace) -> None:
     from tvqsr.efficiency.job import published_cost, published_training_memory
 
     changes = _changes(options.set)
+    if options.training and options.given:
+        raise UserError("--given is not of --training: what is given is not trained; leave one of them out")
     if options.training:
         result = published_training_memory(options.method, options.stage, changes, options.batch, options.crop)
     elif options.batch is not None or options.crop is not None:

@@ -65,8 +65,8 @@ def _recognised(content: object) -> spandrel.ImageModelDescriptor[nn.Module]:
             "spandrel recognises no architecture in it; give the generator's weights, as its authors released them"
         ) from None
     except UNFIT as error:
-        why = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"looks like a network that spandrel knows but does not fit it ({why[0][:120]})") from None
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"looks like a network that spandrel knows but does not fit it ({why[:160]})") from None
     if not isinstance(found, spandrel.ImageModelDescriptor) or found.purpose != "SR":
         raise UserError(
             f"is {found.architecture.name}, of {found.purpose}; give a checkpoint of x{SCALE} super-resolution"

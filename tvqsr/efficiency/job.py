@@ -97,11 +97,10 @@ def published_cost(
 def _check_given(method: Method, given: Path | None) -> None:
     if method.spec.given == "images":
         raise UserError(f"method `{method.name}` has no network: an entry of it is given finished outputs")
-    if (method.spec.given == "checkpoint") != (given is not None):
-        needed = (
-            "needs a checkpoint; give it with --given" if given is None else "runs no checkpoint of others; leave out"
-        )
-        raise UserError(f"method `{method.name}` {needed}{'' if given is None else ' --given'}")
+    if method.spec.given == "checkpoint" and given is None:
+        raise UserError(f"method `{method.name}` runs others' checkpoints: name one with --given")
+    if method.spec.given is None and given is not None:
+        raise UserError(f"--given: method `{method.name}` runs no checkpoint of others; leave it out")
 
 
 def published_training_memory(
