@@ -22,7 +22,6 @@ from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.given import outputs_folder
-from tvqsr.plan.plan import FIGURES
 from tvqsr.plan.stored import record, stored_plan
 
 Preset = Callable[..., Path]
@@ -65,16 +64,8 @@ def test_a_method_that_is_given_something_is_not_trained(tmp_path: Path) -> None
 
     (tmp_path / "mine").mkdir()
     training = "{iterations: 1, batch_size: 1, hr_crop: 64, learning_rate: 1, betas: [0, 0], ema: 0}"
-    about = "name: mine
-title: T
-kind: released
-differs: d
-given: images
-upscales_with: a
-"
-    stages = f"stages: {{a: {{trains_on: hr, training: {training}}}}}
-"
-    (tmp_path / "mine" / "method.yaml").write_text(about + stages)
+    about = "{name: mine, title: T, kind: released, differs: d, given: images, upscales_with: a, stages: {a: %s}}"
+    (tmp_path / "mine" / "method.yaml").write_text(about % f"{{trains_on: hr, training: {training}}}")
     with pytest.raises(UserError, match="`given` is for a method without stages"):
         read_method(tmp_path / "mine")
 
@@ -228,7 +219,7 @@ def test_tables_costs_and_page_tell_what_was_given(
     steps: list[tuple[object, ...]] = [("upscale-entry", root, name, "photos_test") for name in ("theirs", "net")]
     steps += [("score-entry", root, name, "photos_test") for name in plan.entries]
     steps += [("measure-entry", root, name) for name in plan.entries]
-    steps += [("table", root, "main"), ("efficiency-table", root), *(("figure", root, name) for name in FIGURES)]
+    steps += [("table", root, "main"), ("efficiency-table", root), *(("figure", root, name) for name in plan.figures)]
     for words in [*steps, ("claims", root), ("report", root)]:
         result = tvqsr(*words)
         assert result.returncode == 0, (words, result.stderr)
