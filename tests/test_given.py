@@ -148,6 +148,7 @@ def test_outputs_are_copied_pixel_by_pixel_and_told(made: tuple[Plan, Path], tvq
     plan, outputs = made
     Image.open(outputs / "coins.png").save(outputs / "coins.bmp")
     (outputs / "coins.png").rename(outputs / "kept_from_before.png")
+    (outputs / "rocket.png").rename(outputs / "rocketx4.png")
     (outputs / "notes.txt").write_text("not an image")
     result = tvqsr("upscale-entry", plan.paths.root, "theirs", "photos_test")
     assert result.returncode == 0, result.stderr
@@ -159,7 +160,7 @@ def test_outputs_are_copied_pixel_by_pixel_and_told(made: tuple[Plan, Path], tvq
     for file in theirs.glob("*.png"):
         assert (read_image(folder / file.name) == read_image(file)).all()
         image = told["images"][file.stem]
-        source = outputs / ("coins.bmp" if file.stem == "coins" else file.name)
+        source = outputs / {"coins": "coins.bmp", "rocket": "rocketx4.png"}.get(file.stem, file.name)
         assert (image["source"], image["source_sha256"]) == (source.name, sha256(source))
         assert image["sha256"] == sha256(folder / file.name)
         assert image["seconds"] is None
@@ -175,10 +176,11 @@ def resaved(path: Path, mode: str = "RGB", **how: Any) -> None:
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (Path.unlink, "outputs: has no output `coins.png`"),
     "other name": (
-        lambda path: path.rename(path.with_name("coinsx4.png")),
-        "(is it coinsx4.png?); every test image",
+        lambda path: path.rename(path.with_name("coins_net.png")),
+        "(is it coins_net.png?); every test image",
     ),
     "twice": (lambda path: resaved(path, to=path.with_suffix(".bmp")), "same name as coins.bmp"),
+    "twice with x4": (lambda path: shutil.copy(path, path.with_name("coinsx4.png")), "the same photo as coins.png"),
     "other size": (lambda path: Image.open(path).crop((0, 0, 96, 80)).save(path), "coins.png: is 96 x 80, but "),
     "jpeg": (lambda path: resaved(path, format="JPEG"), "coins.png: is JPEG; outputs are PNG or BMP"),
     "grey": (lambda path: resaved(path, "L"), "coins.png: colour mode L; outputs are 8-bit RGB"),

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tvqsr.errors import UserError
-from tvqsr.plan.folders import named_images
+from tvqsr.plan.folders import named_images, named_like
 
 
 def given_images(folder: Path, names: Sequence[str]) -> Mapping[str, Path]:
-    """File of each test image, by its name without ending; folders in the folder count, as in a dataset's."""
-    files = named_images(folder)
+    """File of each test image, by its name without ending (`x4` behind it is no matter).
+
+    Folders in the folder count, as in a dataset's.
+    """
+    files = named_like(named_images(folder), names)
     for name in names:
         if name not in files:
             near = difflib.get_close_matches(name, files, 1, cutoff=0.3)
