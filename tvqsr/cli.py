@@ -144,6 +144,9 @@ def _add_efficiency(steps: Any) -> None:
     summary = "count and time a method with fresh weights at its published size, on this machine; prints JSON"
     efficiency = _add(steps, "efficiency", _efficiency, summary)
     efficiency.add_argument("method")
+    efficiency.add_argument(
+        "--given", type=Path, help="the checkpoint of a method that runs others', as `spandrel` does"
+    )
     efficiency.add_argument("--stage", help="default: the one that makes the method's images")
     efficiency.add_argument(
         "--set", action="append", default=[], metavar="KEY=YAML", help="change a setting in every stage that has it"
@@ -198,7 +201,8 @@ def _plan(options: argparse.Namespace) -> None:
         budget = "the authors' weights" if run.released else trained
         print(f"run    {run.name}  {budget}")
     for entry in plan.entries.values():
-        print(f"entry  {entry.name}  {entry.title}, {entry.run.name if entry.run else 'nothing to train'}")
+        made_with = entry.run.name if entry.run else entry.given or "nothing to train"
+        print(f"entry  {entry.name}  {entry.title}, {made_with}")
 
 
 def _record(options: argparse.Namespace) -> None:
@@ -280,12 +284,14 @@ def _efficiency(options: argparse.Namespace) -> None:
     from tvqsr.efficiency.job import published_cost, published_training_memory
 
     changes = _changes(options.set)
+    if options.training and options.given:
+        raise UserError("--given is not of --training: what is given is not trained; leave one of them out")
     if options.training:
         result = published_training_memory(options.method, options.stage, changes, options.batch, options.crop)
     elif options.batch is not None or options.crop is not None:
         raise UserError("--batch and --crop are of --training; give that, too, or leave them out")
     else:
-        result = published_cost(options.method, options.stage, changes)
+        result = published_cost(options.method, options.stage, changes, options.given)
     sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")
 
 

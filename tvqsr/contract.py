@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -76,6 +77,8 @@ class Upscaler(nn.Module):
     multiple: int = 1
     codebooks: tuple[Codebook, ...] = ()
     """For a method that has them; several for residual, grouped or hierarchical codes, which add up to one image."""
+    about: Mapping[str, str] = {}
+    """What a reader should know of weights that were given: architecture, library, ...; told beside the images."""
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor: ...
@@ -159,4 +162,17 @@ class Plugin(Protocol):
 
         `run` is the run to be filled, without weights, like those that it needs. Only asked of a method one of whose
         stages has `released` in method.yaml. Raises UserError naming the first key that does not fit.
+        """
+
+    def given_upscaler(self, checkpoint: Path) -> Upscaler:
+        """The method in inference with somebody's checkpoint. Only asked of a method with `given: checkpoint`.
+
+        Nothing in the file may be executed. Raises UserError naming the file if it is missing or does not serve.
+        """
+
+    def given_images(self, folder: Path, names: Sequence[str]) -> Mapping[str, Path]:
+        """File of each test image, by name, in a folder of somebody's finished outputs.
+
+        Only asked of a method with `given: images`; the suite reads, checks and copies them. Raises UserError naming
+        the first image that has no file there.
         """

@@ -14,6 +14,9 @@ from tvqsr.plan.method import Method
 if TYPE_CHECKING:
     from tvqsr.contract import Plugin
 
+GIVEN = {"nothing": "upscaler", "checkpoint": "given_upscaler", "images": "given_images"}
+"""What `plugin.py` must have for a method without stages, by what it is given."""
+
 
 def load_plugin(method: Method) -> Plugin:
     """Import `plugin.py` of a method as a package of its own.
@@ -33,7 +36,7 @@ def load_plugin(method: Method) -> Plugin:
         plugin = importlib.import_module(f"{package}.plugin")
     except (SyntaxError, ImportError) as error:
         raise UserError(f"{path}: cannot be imported ({error})") from error
-    wanted = ["stage", "upscaler"] if method.spec.stages else ["upscaler"]
+    wanted = ["stage", "upscaler"] if method.spec.stages else [GIVEN[method.spec.given or "nothing"]]
     if any(stage.released for stage in method.spec.stages.values()):
         wanted.append("released")
     for function in wanted:

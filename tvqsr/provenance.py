@@ -23,6 +23,7 @@ PACKAGES = (
     "pyiqa",
     "pandas",
     "snakemake",
+    "spandrel",
 )
 
 

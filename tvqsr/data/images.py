@@ -15,6 +15,8 @@ from tvqsr.files import written_beside
 
 Pixels = NDArray[np.uint8]
 """An RGB photo: (height, width, 3), uint8."""
+LOSSLESS = ("PNG", "BMP")
+"""Formats, by Pillow's names, that never lose anything of 8-bit RGB."""
 
 
 def read_image(path: Path) -> Pixels:
@@ -26,6 +28,23 @@ def read_image(path: Path) -> Pixels:
     """
     with _opened(path) as image:
         return _as_rgb(ImageOps.exif_transpose(image), path)
+
+
+def read_output(path: Path) -> Pixels:
+    """Read somebody's finished output as (H, W, 3) uint8: 8-bit RGB, PNG or BMP, nothing converted.
+
+    Lossy files are refused, whatever their ending: their scores are not the method's. Raises UserError naming the file.
+    """
+    with _opened(path) as image:
+        if image.format not in LOSSLESS:
+            raise UserError(
+                f"{path}: is {image.format}; outputs are PNG or BMP, as the method made them (JPEG is lossy)"
+            )
+        if image.mode != "RGB":
+            raise UserError(
+                f"{path}: colour mode {image.mode}; outputs are 8-bit RGB, grey ones with three equal channels"
+            )
+        return np.asarray(image)
 
 
 def listed(path: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tvqsr.errors import UserError
 from tvqsr.plan.catalogue import ArchiveSource, SkimageSource, photo_folders, source_of
-from tvqsr.plan.folders import IMAGE_SUFFIXES, named_images
+from tvqsr.plan.folders import IMAGE_SUFFIXES, named_images, named_like
 from tvqsr.plan.preset import DatasetSpec
 
 
@@ -58,7 +58,7 @@ def _given(title: str, licence: str, hr_folder: Path | None, lr_folder: Path | N
     """
     hr, lr = (named_images(folder) if folder else {} for folder in (hr_folder, lr_folder))
     if hr_folder and lr_folder:
-        lr = {name if name in hr else name.removesuffix("x4"): file for name, file in lr.items()}
+        lr = named_like(lr, hr)
         for ours, others, folder in ((hr, lr, lr_folder), (lr, hr, hr_folder)):
             if alone := sorted(set(ours) - set(others)):
                 raise UserError(f"{ours[alone[0]]}: has no partner of that name in {folder}")

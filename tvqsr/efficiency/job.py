@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,8 +15,8 @@ from tvqsr.efficiency.fresh import FreshStages, fresh_run
 from tvqsr.efficiency.training import training_memory
 from tvqsr.errors import UserError
 from tvqsr.files import write_json
-from tvqsr.plan import Plan
-from tvqsr.plan.method import load_method
+from tvqsr.plan import EntryPlan, Plan
+from tvqsr.plan.method import Method, load_method
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import provenance
 from tvqsr.upscale.job import ready
@@ -24,9 +25,14 @@ from tvqsr.upscale.job import ready
 def measure_entry(plan: Plan, entry_name: str) -> None:
     """Write `efficiency/<entry>.json`: parameters, MACs, time and memory of an entry's networks, with fresh weights."""
     entry = plan.entry(entry_name)
+    if entry.has_outputs:
+        write_json(plan.paths.efficiency(entry_name), _not_measured(entry))
+        return
     torch.set_num_threads(plan.preset.runtime.threads)
     fresh, stages = fresh_run(entry.run) if entry.run else (None, {})
-    model, device = ready(load_plugin(entry.method).upscaler(fresh), plan.preset.runtime.gpus)
+    plugin = load_plugin(entry.method)
+    built = plugin.given_upscaler(Path(entry.given)) if entry.given is not None else plugin.upscaler(fresh)
+    model, device = ready(built, plan.preset.runtime.gpus)
     trained = {name: count(stage.moved_by(stage.generator)) for name, stage in stages.items()}
     record = {
         "entry": entry_name,
@@ -39,17 +45,37 @@ def measure_entry(plan: Plan, entry_name: str) -> None:
     write_json(plan.paths.efficiency(entry_name), record)
 
 
-def published_cost(method_name: str, stage: str | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+def _not_measured(entry: EntryPlan) -> dict[str, Any]:
+    """The record of an entry of which nothing can be measured, with the reason."""
+    numbers = ("input", "output", "macs", "milliseconds", "peak_memory_mib", "peak_memory_of", "precision", "device")
+    return {
+        "entry": entry.name,
+        "run": None,
+        "reads": entry.reads,
+        "parameters": {"inference": None, "counted": None, "trained": {}},
+        **dict.fromkeys([*numbers, "threads"]),
+        "timed_images": 0,
+        "not_measured": "finished outputs were given, no network",
+        "made_by": provenance(),
+    }
+
+
+def published_cost(
+    method_name: str, stage: str | None, changes: Mapping[str, Any], given: Path | None = None
+) -> dict[str, Any]:
     """The same numbers for a method with fresh weights, as published but for `changes` (setting -> value).
 
-    Beside them, parameters by part. Raises UserError for an unknown method, stage or setting.
+    Beside them, parameters by part. A method that runs somebody's checkpoint is `given` one. Raises UserError for an
+    unknown method, stage or setting, and for a method without networks.
     """
     method = load_method(method_name, "tvqsr efficiency")
+    _check_given(method, given)
     stage = stage or method.spec.upscales_with
     fresh = FreshStages(changes)
     trained = fresh.build(method, stage) if stage else None
     fresh.check_all_taken()
-    model, device = ready(load_plugin(method).upscaler(trained), gpus=1)
+    plugin = load_plugin(method)
+    model, device = ready(plugin.given_upscaler(given) if given is not None else plugin.upscaler(trained), gpus=1)
     reads = method.spec.stages[stage].given if stage else method.spec.reads
     stages = fresh.stages.items()
     return {
@@ -66,6 +92,15 @@ def published_cost(method_name: str, stage: str | None, changes: Mapping[str, An
         **inference_cost(model, reads, device),
         "made_by": provenance(),
     }
+
+
+def _check_given(method: Method, given: Path | None) -> None:
+    if method.spec.given == "images":
+        raise UserError(f"method `{method.name}` has no network: an entry of it is given finished outputs")
+    if method.spec.given == "checkpoint" and given is None:
+        raise UserError(f"method `{method.name}` runs others' checkpoints: name one with --given")
+    if method.spec.given is None and given is not None:
+        raise UserError(f"--given: method `{method.name}` runs no checkpoint of others; leave it out")
 
 
 def published_training_memory(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tvqsr.errors import UserError
@@ -29,6 +30,22 @@ def named_images(folder: Path) -> dict[str, Path]:
             )
         names[name] = file
     return names
+
+
+def named_like(files: Mapping[str, Path], names: Collection[str]) -> dict[str, Path]:
+    """Files by the names that are expected of them, others by their own.
+
+    A file's name may end in `x4` beyond the expected one, as LR of public sets does, and what is made of it. Raises
+    UserError if two files stand for one name.
+    """
+    found: dict[str, Path] = {}
+    for name, file in files.items():
+        short = name.removesuffix("x4")
+        meant = short if name not in names and short in names else name
+        if meant in found:
+            raise UserError(f"{file}: stands for the same photo as {found[meant].name}; remove one")
+        found[meant] = file
+    return found
 
 
 def images_below(folder: Path) -> list[Path]:

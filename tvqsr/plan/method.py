@@ -102,6 +102,9 @@ class MethodSpec(Strict):
     scale: Annotated[int, Field(ge=1)] = 4
     crop_multiple: Annotated[int, Field(ge=1)] = 4
     """What the side of a training crop must be a multiple of."""
+    given: Literal["checkpoint", "images"] | None = None
+    """What an entry must give a method that has neither stages nor weights: somebody's checkpoint, or finished outputs.
+    """
     reads: Literal["lr", "hr"] = "lr"
     """What a method without stages is given; with stages it follows from what the upscaling stage trains on."""
     stages: dict[Name, StageSpec] = {}
@@ -180,6 +183,8 @@ def read_method(folder: Path) -> Method:
         raise UserError(f"{path}: name is `{spec.name}` but the folder is `{folder.name}`; they must be equal")
     if bool(spec.stages) != (spec.upscales_with is not None):
         raise UserError(f"{path}: `upscales_with` names a stage exactly when there are stages")
+    if spec.given and spec.stages:
+        raise UserError(f"{path}: `given` is for a method without stages: there is nothing to train")
     if spec.upscales_with is not None and spec.upscales_with not in spec.stages:
         raise UserError(
             f"{path}: upscales_with: unknown stage `{spec.upscales_with}`{suggestion(spec.upscales_with, spec.stages)}"

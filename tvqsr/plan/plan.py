@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from tvqsr.errors import UserError
@@ -12,6 +13,7 @@ from tvqsr.plan.budget import check_alike
 from tvqsr.plan.catalogue import dataset_identity, has_hr, overlap, photo_folders
 from tvqsr.plan.digest import digest, source_digest
 from tvqsr.plan.folders import images_below
+from tvqsr.plan.given import check_given, marked, outputs_folder, state
 from tvqsr.plan.load import load_preset, preset_path
 from tvqsr.plan.method import PACKAGE, Method
 from tvqsr.plan.paths import RESULTS, Paths
@@ -35,6 +37,13 @@ class EntryPlan:
     method: Method
     run: Run | None
     seeds: tuple[int, ...]
+    given: str | None = None
+    """Path of the checkpoint or of the finished outputs that the entry is given, if its method is given any."""
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether its images are somebody's finished outputs, which are only copied."""
+        return self.method.spec.given == "images"
 
     @property
     def reads(self) -> str:
@@ -189,11 +198,29 @@ class Plan:
         return digest([run, source_digest(PACKAGE / "train" / job, self.runs[run].method.plugin)])
 
     def upscale_key(self, entry: str) -> str:
-        """Changes when the entry's run or its code does."""
+        """Changes when the entry's run or its code does, whatever it is given."""
         plan = self.entries[entry]
         return digest(
             [plan.run.name if plan.run else "", source_digest(PACKAGE / "upscale" / "job.py", plan.method.plugin)]
         )
+
+    def outputs(self, entry: str, testset: str) -> Path:
+        """Folder of the outputs that an entry is given for a test set. Raises UserError if there is none."""
+        given = self.entry(entry).given
+        assert given is not None
+        return outputs_folder(given, testset, alone=len(self.test_sets(entry)) == 1)
+
+    def given_key(self, entry: str, testset: str) -> str:
+        """Changes when what an entry is given does: its checkpoint, or the outputs for a test set."""
+        plan = self.entries[entry]
+        if plan.given is None:
+            return ""
+        try:
+            path = self.outputs(entry, testset) if plan.has_outputs else Path(plan.given)
+        except UserError:
+            # Planned before it is there: the job that wants it says where to put it.
+            return digest([plan.given])
+        return digest([plan.given, state(path)])
 
     def protocols_on(self, testset: str) -> tuple[str, ...]:
         """What a test set is scored with."""
@@ -212,9 +239,11 @@ class Plan:
         return digest([computable, self.crop_on(testset), source_digest(PACKAGE / "score" / "job.py")])
 
     def efficiency_key(self, entry: str) -> str:
-        """Changes when the entry's run, its code or what measures it does."""
+        """Changes when the entry's run, its code, its given weights or what measures it does."""
         code = source_digest(PACKAGE / "efficiency" / "job.py", self.entries[entry].method.plugin)
-        return digest([self.upscale_key(entry), code, self.preset.runtime.threads, self.preset.runtime.gpus])
+        plan = self.entries[entry]
+        weights = state(Path(plan.given)) if plan.given and not plan.has_outputs else []
+        return digest([self.upscale_key(entry), code, weights, self.preset.runtime.threads, self.preset.runtime.gpus])
 
     def claims_key(self) -> str:
         """Changes when the claims of a method in use, or the code that judges them, do."""
@@ -262,6 +291,7 @@ def _check_changes(builder: RunBuilder, where: str) -> None:
 
 def _entry(builder: RunBuilder, name: str, spec: EntrySpec, where: str) -> EntryPlan:
     method = builder.method(spec.method, where)
+    check_given(spec, method, where)
     stage = spec.upscales_with or method.spec.upscales_with
     run = builder.build(method, stage, spec, where) if stage else None
     reached = {r.stage for r in run.lineage() if r.method.name == method.name} if run else set()
@@ -271,4 +301,5 @@ def _entry(builder: RunBuilder, name: str, spec: EntrySpec, where: str) -> Entry
                 f"{where}.stages: `{changed}` is no stage that this entry uses{suggestion(changed, reached)}"
             )
     seeds = builder.preset.seeds if run and not run.released else builder.preset.seeds[:1]
-    return EntryPlan(name, spec.title or method.spec.title, method, run, seeds)
+    title = spec.title or (name if spec.given else method.spec.title)
+    return EntryPlan(name, marked(title, method), method, run, seeds, spec.given)

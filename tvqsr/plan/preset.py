@@ -61,6 +61,11 @@ class EntrySpec(Strict):
     """
     weights: Literal["trained", "released"] = "trained"
     """Weights trained here, or the authors' own, of the published configuration."""
+    given: Annotated[str, Field(min_length=1)] | None = None
+    """For a method that is given something (`given` in method.yaml): file or folder, from the working directory on.
+
+    In the path of a folder of outputs, `{testset}` stands for the test set's name.
+    """
     test_on: Annotated[tuple[Name, ...] | None, BeforeValidator(tuple_of)] = None
     """Test sets of this entry, where they are not all of its track, or of the preset where there are no tracks."""
     track: Name | None = None

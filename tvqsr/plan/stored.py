@@ -71,6 +71,7 @@ def _entry_record(entry: EntryPlan) -> dict[str, Any]:
         "run": run,
         "seeds": list(entry.seeds),
         "reads": entry.reads,
+        "given": entry.given,
     }
 
 
@@ -84,4 +85,5 @@ def _run(name: str, value: dict[str, Any], runs: dict[str, Run], where: str) -> 
 
 def _entry(name: str, value: dict[str, Any], runs: dict[str, Run], where: str) -> EntryPlan:
     method = load_method(value["method"], f"{where}: {name}")
-    return EntryPlan(name, value["title"], method, runs[value["run"]] if value["run"] else None, tuple(value["seeds"]))
+    run = runs[value["run"]] if value["run"] else None
+    return EntryPlan(name, value["title"], method, run, tuple(value["seeds"]), value["given"])

@@ -19,6 +19,9 @@ _COSTS: dict[str, tuple[str, int, Callable[[dict[str, Any]], float | None]]] = {
 }
 """Protocol -> title, decimals, value from an entry's record."""
 
+WHOLE = dict.fromkeys(("input_side", "parameters", "parameters_counted", "macs", "threads"), "Int64")
+"""Columns of whole numbers, some of which may be absent."""
+
 HEADING = (
     "One image in fp32, batch 1: LR 64 x 64 to 256 x 256, or HR 256 x 256 for entries that read HR. "
     "Parameters are those that inference holds; counted are, beside them, those that the authors' model carries along. "
@@ -33,7 +36,7 @@ def write_efficiency(plan: Plan) -> None:
     shown = grid(plan, records)
     told = notes(plan, records)
     rows = [_row(plan, name, record) for name, record in records.items()]
-    write_text(plan.paths.efficiency_table("csv"), pd.DataFrame(rows).astype({"macs": "Int64"}).to_csv(index=False))
+    write_text(plan.paths.efficiency_table("csv"), pd.DataFrame(rows).astype(WHOLE).to_csv(index=False))
     bullets = "".join(f"- {line}\n" for line in told)
     write_text(
         plan.paths.efficiency_table("md"),
@@ -54,8 +57,9 @@ def cost_scores(plan: Plan) -> pd.DataFrame:
         where = {"entry": name, "seed": plan.entries[name].seeds[0], "testset": COST_SET, "image": "(set)"}
         for protocol, (title, decimals, value) in _COSTS.items():
             about = {"protocol": protocol, "title": title, "decimals": decimals, "definition": title}
-            of_all = {"higher_is_better": False, "crop": 0, "reason": None, "device": record["device"]}
-            rows.append(where | about | of_all | {"value": value(record)})
+            of_all = {"higher_is_better": False, "crop": 0, "device": record["device"]}
+            missing = record.get("not_measured")
+            rows.append(where | about | of_all | {"reason": missing, "value": None if missing else value(record)})
     return pd.DataFrame(rows).astype({"value": "float64", "reason": "string"})
 
 
@@ -63,8 +67,6 @@ def grid(plan: Plan, records: dict[str, Any]) -> pd.DataFrame:
     """One row per entry, formatted for readers; `n/a` where there is no number."""
     rows = []
     for name, record in records.items():
-        time = record["milliseconds"]
-        low, high = time["quartiles"]
         threads = f", {record['threads']} thread(s)" if record["device"] == "cpu" else ""
         rows.append(
             {
@@ -73,9 +75,9 @@ def grid(plan: Plan, records: dict[str, Any]) -> pd.DataFrame:
                 "Parameters (M)": _number(record["parameters"]["inference"], 1e6, 2),
                 "Counted (M)": _number(record["parameters"]["counted"], 1e6, 2),
                 "MACs (G)": _number(record["macs"], 1e9, 2),
-                "Time (ms)": f"{time['median']:.1f} [{low:.1f}, {high:.1f}]",
+                "Time (ms)": _time(record["milliseconds"]),
                 "Peak memory (MiB)": _number(record["peak_memory_mib"], 1, 0),
-                "Device": f"{record['device']}{threads}",
+                "Device": f"{record['device'] or 'n/a'}{threads}",
             }
         )
     return pd.DataFrame(rows)
@@ -86,6 +88,9 @@ def notes(plan: Plan, records: dict[str, Any]) -> list[str]:
     entries: dict[str, list[str]] = {}
     for name, record in records.items():
         title = plan.entries[name].title
+        if "not_measured" in record:
+            entries.setdefault(f"Cost is n/a: {record['not_measured']}", []).append(title)
+            continue
         if record["peak_memory_of"]:
             entries.setdefault(f"Peak memory is the {record['peak_memory_of']}", []).append(title)
         for label, reason in (("MACs are", record["macs_reason"]), ("Peak memory is", record["peak_memory_reason"])):
@@ -109,23 +114,30 @@ def latex(shown: pd.DataFrame) -> str:
 
 def _row(plan: Plan, name: str, record: dict[str, Any]) -> dict[str, Any]:
     """The numbers of an entry as they are, for programs."""
-    low, high = record["milliseconds"]["quartiles"]
+    time = record["milliseconds"] or {"median": None, "quartiles": [None, None]}
     return {
         "entry": name,
         "title": plan.entries[name].title,
         "reads": record["reads"],
-        "input_side": record["input"][-1],
+        "input_side": record["input"][-1] if record["input"] else None,
         "parameters": record["parameters"]["inference"],
         "parameters_counted": record["parameters"]["counted"],
         "macs": record["macs"],
-        "milliseconds": record["milliseconds"]["median"],
-        "milliseconds_q1": low,
-        "milliseconds_q3": high,
+        "milliseconds": time["median"],
+        "milliseconds_q1": time["quartiles"][0],
+        "milliseconds_q3": time["quartiles"][1],
         "timed_images": record["timed_images"],
         "peak_memory_mib": record["peak_memory_mib"],
         "device": record["device"],
         "threads": record["threads"],
     }
+
+
+def _time(milliseconds: dict[str, Any] | None) -> str:
+    if milliseconds is None:
+        return "n/a"
+    low, high = milliseconds["quartiles"]
+    return f"{milliseconds['median']:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _number(value: float | None, unit: float, digits: int) -> str:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from tvqsr import __version__
 from tvqsr.files import read_json, write_text
-from tvqsr.plan import Plan
+from tvqsr.plan import EntryPlan, Plan
 from tvqsr.provenance import provenance
 from tvqsr.report.efficiency import HEADING, cost_records
 from tvqsr.report.efficiency import grid as cost_grid
@@ -57,6 +57,12 @@ def _content(plan: Plan) -> dict[str, Any]:
         "methods": [method.spec for method in plan.methods.values()],
         "datasets": {name: read_json(plan.paths.manifest(name)) for name in plan.used_datasets},
         "runs": runs,
+        "given": [
+            _given_row(plan, entry, testset)
+            for entry in plan.entries.values()
+            if entry.given
+            for testset in plan.test_sets(entry.name)
+        ],
         "made_by": provenance(),
     }
 
@@ -122,6 +128,20 @@ def _costs(plan: Plan) -> dict[str, Any]:
 
 def _inlined(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _given_row(plan: Plan, entry: EntryPlan, testset: str) -> dict[str, str]:
+    """What is known of the checkpoint or the outputs that an entry was given for a test set."""
+    record = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))
+    given, told = record["given"], []
+    if given["kind"] == "checkpoint":
+        told = [f"{name}: {value}" for name, value in given["about"].items() if value]
+        told += [f"{record['parameters'] / 1e6:.2f} M parameters", f"sha256 {given['sha256']}"]
+    else:
+        told = [f"{len(record['images'])} images, sha256 of each in run.json", "parameters and time n/a"]
+        if left_out := given["left_out"]:
+            told.append(f"of no test photo and left out: {', '.join(left_out[:10])}{', ...' if left_out[10:] else ''}")
+    return {"title": entry.title, "testset": testset, "path": given["path"], "told": "; ".join(told)}
 
 
 def _run_row(plan: Plan, run: str, seed: int) -> dict[str, Any]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tvqsr.console import say
 from tvqsr.contract import Trained
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256, write_json, write_text, written_beside
+from tvqsr.nn.safe_load import read_safely
 from tvqsr.plan import Plan, Run
 from tvqsr.plan.method import ReleasedSpec
 from tvqsr.plugins import load_plugin
@@ -76,13 +75,7 @@ def import_by_hand(plan: Plan, method: str, file: Path, stage: str | None) -> No
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Tensors of a PyTorch checkpoint by name. Raises UserError for anything but tensors: code is never run."""
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        # Torch's own words advise to run what is in the file.
-        raise UserError("holds more than tensors, or is no checkpoint; nothing in it was run") from None
-    except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise UserError(f"is damaged or no checkpoint ({str(error).splitlines()[0]})") from None
+    content = read_safely(path)
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]

@@ -21,6 +21,7 @@ from tvqsr.plugins import load_plugin
 from tvqsr.provenance import peak_memory_mib, provenance
 from tvqsr.train.weights import load_trained
 from tvqsr.upscale.codes import CodeUse
+from tvqsr.upscale.given import copy_outputs
 from tvqsr.upscale.padding import padded
 
 
@@ -30,6 +31,9 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
     It holds their hashes, the time of each, and the use of the codebook.
     """
     entry = plan.entry(entry_name)
+    if entry.has_outputs:
+        copy_outputs(plan, entry, seed, testset)
+        return
     folder = plan.paths.images(entry_name, seed, testset)
     shutil.rmtree(folder, ignore_errors=True)
     model, device = load_upscaler(plan, entry, seed)
@@ -46,6 +50,7 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
             "testset": testset,
             "reads": entry.reads,
             "parameters": sum(p.numel() for p in model.parameters()),
+            "given": _given(entry, model),
             "images": images,
             "codes": use.summary() if use else None,
             "device": str(device),
@@ -57,9 +62,22 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
 
 
 def load_upscaler(plan: Plan, entry: EntryPlan, seed: int) -> tuple[Upscaler, torch.device]:
-    """An entry's networks, ready on the best device there is."""
+    """An entry's networks, ready on the best device there is. Raises UserError for one that has none to run."""
+    if entry.has_outputs:
+        raise UserError(
+            f"entry `{entry.name}` is given finished outputs and makes none of other photos; choose another"
+        )
+    if entry.given is not None:
+        return ready(load_plugin(entry.method).given_upscaler(Path(entry.given)), plan.preset.runtime.gpus)
     trained = load_trained(plan, entry.run, seed) if entry.run else None
     return ready(load_plugin(entry.method).upscaler(trained), plan.preset.runtime.gpus)
+
+
+def _given(entry: EntryPlan, model: Upscaler) -> dict[str, Any] | None:
+    """What is known of the checkpoint that an entry was given."""
+    if entry.given is None:
+        return None
+    return {"kind": "checkpoint", "path": entry.given, "sha256": sha256(Path(entry.given)), "about": dict(model.about)}
 
 
 def ready(model: Upscaler, gpus: int) -> tuple[Upscaler, torch.device]:

@@ -12,6 +12,7 @@ rule upscale:
     params:
         plan=PLAN_FILE,
         key=lambda wildcards: PLAN.upscale_key(wildcards.entry),
+        given=lambda wildcards: PLAN.given_key(wildcards.entry, wildcards.testset),
     message:
         "Images of {wildcards.entry}, seed {wildcards.seed}, on {wildcards.testset}"
     shell:

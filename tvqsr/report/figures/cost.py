@@ -16,7 +16,7 @@ from tvqsr.report.style import NothingToDrawError, colour_of, marker_of, new_fig
 def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     """PSNR-Y over parameters used in inference, and over median seconds per megapixel of output on this machine.
 
-    Entries that read LR only.
+    Entries that read LR only; of finished outputs that were given neither is known.
     """
     scores = load_scores(plan, [entry.name for entry in entries])
     scores = scores[scores.testset == testset]
@@ -25,7 +25,7 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     drawing, axes = new_figure(9, 3.6, columns=2)
     threads = set()
     for entry in entries:
-        if entry.reads == "hr":
+        if entry.reads == "hr" or entry.has_outputs:
             continue
         record = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))
         threads.add(f"{record['device']}, {record['threads']} thread(s)")
