@@ -16,7 +16,7 @@ from tvqsr.plan.load import load_preset, preset_path
 from tvqsr.plan.method import PACKAGE, Method
 from tvqsr.plan.paths import RESULTS, Paths
 from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, TableSpec
-from tvqsr.plan.protocols import unavailable
+from tvqsr.plan.protocols import AUTOENCODED, AUTOENCODER, unavailable
 from tvqsr.plan.runs import Run, RunBuilder
 from tvqsr.plan.schema import suggestion
 
@@ -190,10 +190,20 @@ class Plan:
         own = self.preset.datasets[testset].crop
         return self.preset.crop if own is None else own
 
+    def autoencoder_on(self, testset: str) -> tuple[Run, int] | None:
+        """Run and seed of the auto-encoder that a test set is scored with: the first that an entry needs, if any."""
+        if AUTOENCODED not in self.protocols_on(testset):
+            return None
+        found = [run for run in self.runs.values() if f"{run.method.name}.{run.stage}" == AUTOENCODER]
+        return (found[0], self.seeds_of(found[0].name)[0]) if found else None
+
     def score_key(self, testset: str) -> str:
-        """Changes when the protocols of a test set, what of their weights is here, or the scoring code do."""
+        """Changes when the protocols of a test set, what they look through, or the scoring code do."""
         protocols = self.protocols_on(testset)
-        computable = [[name, unavailable(name, self.preset.downloads) is None] for name in protocols]
+        computable: list[Any] = [[name, unavailable(name, self.preset.downloads) is None] for name in protocols]
+        if through := self.autoencoder_on(testset):
+            run, seed = through
+            computable.append([run.name, seed, source_digest(run.method.plugin)])
         return digest([computable, self.crop_on(testset), source_digest(PACKAGE / "score" / "job.py")])
 
     def efficiency_key(self, entry: str) -> str:
