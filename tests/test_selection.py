@@ -64,6 +64,19 @@ def test_an_entry_may_have_test_sets_of_its_own(preset: Preset) -> None:
         Plan.load(str(preset(lambda p: p["entries"]["vq"].update(test_on=["photos_train"]))))
 
 
+def test_a_test_set_may_be_for_those_who_name_it(preset: Preset) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["datasets"]["other"] = {"source": "skimage_test", "degradation": "resshift_test", "only_named": True}
+        content["test_on"] = ["photos_test", "other"]
+        content["more_entries"] = {"nearest": {"method": "nearest", "test_on": ["other"]}}
+
+    plain, whole = (Plan.load(str(preset(change)), chosen) for chosen in ({}, {"entries": "all"}))
+    assert plain.test_sets("vq") == whole.test_sets("vq") == ["photos_test"]
+    assert whole.test_sets("nearest") == ["other"]
+    assert "other" not in plain.used_datasets and "other" in whole.used_datasets
+    assert plain.table_sets("main") == ["photos_test"] and whole.table_sets("main") == ["photos_test", "other"]
+
+
 def test_a_stage_may_train_on_a_set_of_its_own(preset: Preset, photo: Path) -> None:
     def change(content: dict[str, Any]) -> None:
         content["datasets"]["mine"] = {"folder": str(photo.parent)}

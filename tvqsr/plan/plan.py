@@ -87,7 +87,8 @@ class Plan:
     def used_datasets(self) -> list[str]:
         """Sets that something is trained or tested on."""
         trained_on = [run.dataset for run in self.runs.values() if not run.released]
-        return list(dict.fromkeys([*trained_on, *self.preset.test_on]))
+        tested_on = {testset for entry in self.entries for testset in self.test_sets(entry)}
+        return list(dict.fromkeys([*trained_on, *(name for name in self.preset.test_on if name in tested_on)]))
 
     @cached_property
     def methods(self) -> dict[str, Method]:
@@ -150,8 +151,9 @@ class Plan:
     def test_sets(self, entry: str) -> list[str]:
         """Test sets that an entry makes images of: one that reads HR, only those that have it."""
         needs_hr, own = self.entry(entry).reads == "hr", self.preset.entries[entry].test_on
-        sets = [name for name in self.preset.test_on if own is None or name in own]
-        return [name for name in sets if not needs_hr or has_hr(self.preset.datasets[name])]
+        datasets = self.preset.datasets
+        sets = [name for name in self.preset.test_on if (not datasets[name].only_named if own is None else name in own)]
+        return [name for name in sets if not needs_hr or has_hr(datasets[name])]
 
     def entries_on(self, testset: str) -> list[EntryPlan]:
         """Entries with images of a test set."""

@@ -39,6 +39,8 @@ class DatasetSpec(Strict):
     """Border left out of PSNR and SSIM on this test set, instead of the preset's `crop`."""
     protocols: Annotated[tuple[str, ...], BeforeValidator(tuple_of)] | None = None
     """Protocols of this test set, instead of the preset's."""
+    only_named: bool = False
+    """Of a test set: whether only those entries are tested on it whose own `test_on` names it."""
 
 
 class TrainingData(Strict):
