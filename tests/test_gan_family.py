@@ -75,6 +75,23 @@ def test_the_published_weights_of_the_terms() -> None:
     assert of["ldl"].perceptual_layers == of["aesop"].perceptual_layers
 
 
+def test_the_paper_preset_changes_only_what_an_entry_is_named_after() -> None:
+    plan = Plan.load("paper", {"entries": ["rrdb", "esrgan", "ldl", "aesop", "aesop_ae", "aesop_256", "esrgan_frame"]})
+    for entry in plan.entries.values():
+        changed = set()
+        for run in entry.run.lineage() if entry.run else []:
+            published = run.method.spec.stages[run.stage]
+            changed |= {name for name, value in run.settings.items() if value != published.settings[name].default}
+            changed |= {"training"} if run.training != published.training else set()
+            assert run.dataset == "df2k"
+        variants = {
+            "aesop_256": {"discriminator_halvings", "training"},
+            "esrgan_frame": {"perceptual_layers", "training"},
+        }
+        assert changed == variants.get(entry.name, set()), entry.name
+        assert "imagenet_test" not in plan.test_sets(entry.name) and "div2k_valid" in plan.test_sets(entry.name)
+
+
 def test_the_terms_are_the_losses_times_their_weights(plan: Plan) -> None:
     stage, given = gan(plan, "ldl"), batch()
     terms = stage.losses("generator", given, 0)
