@@ -155,10 +155,11 @@ def _check_tracks(preset: Preset, where: str) -> None:
 
 
 def _with_made_rows(preset: Preset) -> Preset:
-    """A preset whose tables hold only rows that are made; a table without any is left out."""
+    """A preset whose tables hold only rows that are made; where some are not, two others must be left to compare."""
     tables = {}
     for name, table in preset.tables.items():
-        if rows := tuple(entry for entry in table.entries if entry in preset.entries):
+        rows = tuple(entry for entry in table.entries if entry in preset.entries)
+        if rows == table.entries or len(rows) > 1:
             tables[name] = table.model_copy(update={"entries": rows})
     return preset.model_copy(update={"tables": tables})
 

@@ -18,7 +18,7 @@ from tvqsr.plan.load import load_preset, preset_path
 from tvqsr.plan.method import PACKAGE, Method
 from tvqsr.plan.paths import RESULTS, Paths
 from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, TableSpec
-from tvqsr.plan.protocols import unavailable
+from tvqsr.plan.protocols import AUTOENCODED, AUTOENCODER, unavailable
 from tvqsr.plan.runs import Run, RunBuilder
 from tvqsr.plan.schema import suggestion
 
@@ -153,8 +153,10 @@ class Plan:
         return next((name for name in self.preset.test_on if name in made and has_hr(self.preset.datasets[name])), None)
 
     def table_sets(self, table: str) -> list[str]:
-        """Test sets that a table can be written for."""
-        made = {testset for entry in self.tables[table].entries for testset in self.test_sets(entry)}
+        """Test sets that a table can be written for; controls, which go along everywhere, need company."""
+        rows = self.tables[table].entries
+        led_by = [entry for entry in rows if self.entry(entry).method.spec.kind != "control"] or rows
+        made = {testset for entry in led_by for testset in self.test_sets(entry)}
         return [testset for testset in self.preset.test_on if testset in made]
 
     def test_sets(self, entry: str) -> list[str]:
@@ -232,10 +234,20 @@ class Plan:
         own = self.preset.datasets[testset].crop
         return self.preset.crop if own is None else own
 
+    def autoencoder_on(self, testset: str) -> tuple[Run, int] | None:
+        """Run and seed of the auto-encoder that a test set is scored with: the first that an entry needs, if any."""
+        if AUTOENCODED not in self.protocols_on(testset):
+            return None
+        found = [run for run in self.runs.values() if f"{run.method.name}.{run.stage}" == AUTOENCODER]
+        return (found[0], self.seeds_of(found[0].name)[0]) if found else None
+
     def score_key(self, testset: str) -> str:
-        """Changes when the protocols of a test set, what of their weights is here, or the scoring code do."""
+        """Changes when the protocols of a test set, what they look through, or the scoring code do."""
         protocols = self.protocols_on(testset)
-        computable = [[name, unavailable(name, self.preset.downloads) is None] for name in protocols]
+        computable: list[Any] = [[name, unavailable(name, self.preset.downloads) is None] for name in protocols]
+        if through := self.autoencoder_on(testset):
+            run, seed = through
+            computable.append([run.name, seed, source_digest(run.method.plugin)])
         return digest([computable, self.crop_on(testset), source_digest(PACKAGE / "score" / "job.py")])
 
     def efficiency_key(self, entry: str) -> str:

@@ -62,6 +62,7 @@ WEIGHTS: dict[str, tuple[WeightFile, ...]] = {
     "psnr_rgb": (),
     "ssim_rgb": (),
     "lr_psnr": (),
+    "ae_psnr": (),
     "lpips_alex": (ALEXNET,),
     "fid": (INCEPTION,),
     "psnr_y_pyiqa": (),
@@ -75,6 +76,11 @@ WEIGHTS: dict[str, tuple[WeightFile, ...]] = {
 }
 """Every protocol, with the weights that it needs."""
 
+
+AUTOENCODED = "ae_psnr"
+AUTOENCODER = "aesop.autoencoder"
+"""The protocol that looks at images after an auto-encoder, and the stage that trains that one: not fetched, but this
+preset's own."""
 
 LPIPS_NETWORKS = {"lpips_vgg": VGG16, "lpips_alex": ALEXNET, "lpips_squeeze": SQUEEZENET}
 """Networks of LPIPS as a training loss, the published one first."""

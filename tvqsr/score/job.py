@@ -11,7 +11,7 @@ from tvqsr.files import read_json, written_beside
 from tvqsr.plan import Plan
 from tvqsr.plan.folders import named_images
 from tvqsr.plan.protocols import ABSENT
-from tvqsr.score.pairs import PairFiles, Score, paired_by_name, score_pairs
+from tvqsr.score.pairs import AutoEncoder, PairFiles, Score, paired_by_name, score_pairs
 from tvqsr.score.protocol import Protocol
 from tvqsr.score.protocols import PROTOCOLS, protocols
 from tvqsr.statistics import mean_interval
@@ -33,13 +33,25 @@ def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
         pairs.append((pair.name, path, pair.hr_path))
     wanted = protocols(plan.protocols_on(testset), f"preset {plan.name}: protocols of {testset}")
     crop = plan.crop_on(testset)
-    scores = score_pairs(pairs, wanted, crop, plan.preset.downloads, device(plan.preset.runtime.gpus > 0))
+    where = device(plan.preset.runtime.gpus > 0)
+    scores = score_pairs(pairs, wanted, crop, plan.preset.downloads, where, _autoencoder(plan, testset))
     _refuse_failed_downloads(plan, scores)
     by_name = {protocol.name: protocol for protocol in wanted}
     common = {"entry": entry, "seed": seed, "testset": testset}
     _write_parquet(
         plan.paths.scores(entry, seed, testset), [common | _row(s, by_name[s.protocol], crop) for s in scores]
     )
+
+
+def _autoencoder(plan: Plan, testset: str) -> AutoEncoder | None:
+    """The network that a test set is scored through, if its protocols want one and the plan trains one."""
+    through = plan.autoencoder_on(testset)
+    if through is None:
+        return None
+    from tvqsr.upscale.job import load_network
+
+    run, seed = through
+    return load_network(plan, run, seed)
 
 
 def _refuse_failed_downloads(plan: Plan, scores: list[Score]) -> None:

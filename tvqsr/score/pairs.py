@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,10 +20,13 @@ from tvqsr.score.weights import fetch
 
 PairFiles = tuple[str, Path, Path | None]
 """Name, SR file, and HR file where there is one."""
+AutoEncoder = Callable[[Pixels], Pixels]
+"""(H, W, 3) uint8 -> the same, of the same size."""
 WHOLE_SET = "(set)"
 """In place of an image's name, for a score of the whole set."""
 NO_HR = "no HR: the photo exists in low resolution only"
 ONE_IMAGE = "one image is no distribution: two or more are needed"
+NO_AUTOENCODER = "its auto-encoder is trained for AESOP, and no entry that is made here needs it"
 UNDEFINED = "not defined here: no finite number comes out"
 
 
@@ -51,13 +55,23 @@ def paired_by_name(sr_folder: Path, hr_folder: Path) -> list[PairFiles]:
     return [(name, sr[name], hr[name]) for name in sorted(hr)]
 
 
-def score_pairs(pairs: list[PairFiles], wanted: list[Protocol], crop: int, downloads: bool, device: str) -> list[Score]:
+def score_pairs(
+    pairs: list[PairFiles],
+    wanted: list[Protocol],
+    crop: int,
+    downloads: bool,
+    device: str,
+    autoencoder: AutoEncoder | None = None,
+) -> list[Score]:
     """Scores of all pairs under all protocols, networks running on a device (`cpu` or `cuda`).
 
-    One that cannot be computed here gives no values, but the reason; so does one that needs HR where there is none.
+    `autoencoder` is what some protocols look through. One that cannot be computed here gives no values, but the reason;
+    so does one that needs HR where there is none.
     A score of the whole set is of the pairs that have HR.
     """
     reasons = {protocol.name: _why_not(protocol, downloads, device) for protocol in wanted}
+    if autoencoder is None:
+        reasons |= {protocol.name: NO_AUTOENCODER for protocol in wanted if protocol.autoencoded}
     scores: list[Score] = []
     for name, sr_path, hr_path in pairs:
         sr, hr = read_image(sr_path), read_image(hr_path) if hr_path else None
@@ -69,7 +83,11 @@ def score_pairs(pairs: list[PairFiles], wanted: list[Protocol], crop: int, downl
             reason = NO_HR if protocol.needs_hr and hr is None else reasons[protocol.name]
             if reason is None:
                 _check_smallest(sr, sr_path, protocol, border)
-            given = [cropped(pixels, border) for pixels in (sr, hr) if pixels is not None]
+            seen = [pixels for pixels in (sr, hr) if pixels is not None]
+            if protocol.autoencoded and reason is None:
+                assert autoencoder
+                seen = [autoencoder(pixels) for pixels in seen]
+            given = [cropped(pixels, border) for pixels in seen]
             scores.append(_scored(name, protocol, reason, given, device))
     files = [(sr_path, hr_path) for _, sr_path, hr_path in pairs if hr_path]
     scores += [_of_set(protocol, reasons[protocol.name], files, device) for protocol in wanted if protocol.of_set]

@@ -29,6 +29,8 @@ class Protocol:
     definition: str
     decimals: int
     """How many a table shows."""
+    autoencoded: bool = False
+    """Whether both images go through the preset's auto-encoder first, as 8-bit images."""
     crops: bool = False
     """Whether a border is left out; otherwise the whole image counts."""
     smallest: int = 1

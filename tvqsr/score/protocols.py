@@ -68,6 +68,17 @@ OWN = (
         of_pair=_by_formula(fidelity.lr_psnr),
     ),
     Protocol(
+        "ae_psnr",
+        "AE-PSNR",
+        True,
+        "dB, PSNR-Y of both images after the auto-encoder that this preset trained for AESOP (`aesop.autoencoder`, "
+        "first seed), 8-bit images before and after, border cropped after",
+        2,
+        autoencoded=True,
+        crops=True,
+        of_pair=_by_formula(fidelity.psnr_y),
+    ),
+    Protocol(
         "lpips_alex",
         "LPIPS",
         False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tvqsr.data.manifest import Pair, read_pairs
 from tvqsr.data.prepare import SCALE
 from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json
-from tvqsr.plan import EntryPlan, Plan
+from tvqsr.plan import EntryPlan, Plan, Run
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import peak_memory_mib, provenance
 from tvqsr.train.weights import load_trained
@@ -78,6 +79,12 @@ def _given(entry: EntryPlan, model: Upscaler) -> dict[str, Any] | None:
     if entry.given is None:
         return None
     return {"kind": "checkpoint", "path": entry.given, "sha256": sha256(Path(entry.given)), "about": dict(model.about)}
+
+
+def load_network(plan: Plan, run: Run, seed: int) -> Callable[[Pixels], Pixels]:
+    """A finished run's networks as a function of 8-bit images (H, W, 3), of any size."""
+    model, device = ready(load_plugin(run.method).upscaler(load_trained(plan, run, seed)), plan.preset.runtime.gpus)
+    return lambda pixels: _apply(model, to_unit(pixels, device))[0]
 
 
 def ready(model: Upscaler, gpus: int) -> tuple[Upscaler, torch.device]:

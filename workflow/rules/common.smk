@@ -67,6 +67,15 @@ def upscale_inputs(wildcards):
     return [PATHS.weights(needed.name, wildcards.seed) for needed in lineage]
 
 
+def score_inputs(wildcards):
+    """Weights of the auto-encoder that a test set is scored through, where there is one."""
+    through = PLAN.autoencoder_on(wildcards.testset)
+    if through is None:
+        return []
+    run, seed = through
+    return [PATHS.weights(needed.name, seed) for needed in run.lineage()]
+
+
 def every(path, entries=None):
     """A path of `PATHS` for all entries (or those named), their seeds and their test sets."""
     return [

@@ -23,6 +23,7 @@ rule score:
     input:
         data=PATHS.manifest("{testset}"),
         images=PATHS.images_record("{entry}", "{seed}", "{testset}"),
+        weights=score_inputs,
     output:
         PATHS.scores("{entry}", "{seed}", "{testset}"),
     log:
