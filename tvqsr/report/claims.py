@@ -85,7 +85,7 @@ def _orderings(plan: Plan, claim: Claim, scores: pd.DataFrame) -> list[dict[str,
     known = [f"{entry} {value:g}" for entry, value in published.items() if value is not None]
     reported = ", ".join(known) or ("unknown" if published else "no number published")
     if missing := [name for name in sides if name not in plan.entries]:
-        return [_not_run(f"entry {missing[0]} is not in preset {plan.name}", reported)]
+        return [_not_run(_not_made(plan, missing[0]), reported)]
     mine = scores[(scores.protocol == claim.protocol) & scores.entry.isin(sides)]
     sets = [name for name, rows in mine.groupby("testset", sort=False) if rows.entry.nunique() == len(sides)]
     if not sets:
@@ -150,7 +150,7 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
     if claim.dataset not in {*plan.preset.test_on, *scores.testset}:
         return _not_run(f"{claim.dataset} is not a test set of preset {plan.name}", published)
     if entry not in plan.entries:
-        return _not_run(f"entry {entry} is not in preset {plan.name}", published)
+        return _not_run(_not_made(plan, entry), published)
     run = plan.entries[entry].run
     if plan.preset.train_photos and run and not run.released and claim.dataset != COST_SET:
         return _not_run(f"trained on photos of {plan.preset.train_photos}, not on the paper's", published)
@@ -177,6 +177,12 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
 
 def _not_run(why: str, reported: str) -> dict[str, Any]:
     return {"verdict": "not run", "measured": "n/a", "reported": reported, "why": why}
+
+
+def _not_made(plan: Plan, entry: str) -> str:
+    if entry in plan.preset.more_entries:
+        return f"entry {entry} was not asked for; `--config entries=all` makes it"
+    return f"entry {entry} is not in preset {plan.name}"
 
 
 def _why_absent(scores: pd.DataFrame, entry: str, protocol: str) -> str:
