@@ -27,7 +27,7 @@ class Quantizer(nn.Module):
     """A quantiser of feature maps (B, D, h, w), in fp32 whatever the precision of the networks.
 
     A code vector of every codebook goes into each position; how, `assemble` says. `quantize_from` > 0 is a remedy
-    against collapse in short trainings (0 in the papers): before that step, features pass as they are and the codes
+    against collapse in short trainings (0 in the papers): before that step, features pass unquantised and the codes
     wait, then are filled from them.
     """
 
@@ -61,6 +61,10 @@ class Quantizer(nn.Module):
         nothing.
         """
 
+    def unquantised(self, features: Tensor) -> Tensor:
+        """What passes before quantisation begins: the features, through whatever layers a quantiser brings along."""
+        return features
+
     def lookup(self, indices: Indices) -> Tensor:
         """Indices of each codebook -> the decoder's input (B, D, h, w)."""
         found = zip(indices, self.vectors(), strict=True)
@@ -75,12 +79,23 @@ class Quantizer(nn.Module):
             part = step - (self.quantize_from - self.FILL_STEPS)
             if part >= 0:
                 self.fill(features.detach(), part)
-            return Quantized(features, self.indices(features), features.new_zeros(()))
+            return Quantized(self.unquantised(features), self.indices(features), features.new_zeros(()))
 
 
 def rows_of(features: Tensor) -> Tensor:
     """(B, D, h, w) -> (B h w, D)."""
     return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+
+
+def maps_of(rows: Tensor, like: Tensor) -> Tensor:
+    """(B h w, D), or (B h w,) of indices -> (B, D, h, w), or (B, h, w), as the features `like` lie."""
+    b, _, h, w = like.shape
+    return rows.view(b, h, w, *rows.shape[1:]).movedim(3, 1) if rows.dim() == 2 else rows.view(b, h, w)
+
+
+def straight_through(features: Tensor, codes: Tensor) -> Tensor:
+    """`codes`, with the gradient of what follows passed to `features` as it is."""
+    return features + (codes - features).detach()
 
 
 def random_rows(vectors: Tensor, count: int) -> Tensor:
@@ -102,13 +117,37 @@ def nearest_code(vectors: Tensor, codebook: Tensor, chunk: int = 16384) -> Tenso
     return torch.cat(parts)
 
 
+class CodeLoss(NamedTuple):
+    """Weights of the two halves of a quantiser's loss, both mean squared distances of features and their codes."""
+
+    codebook: float
+    """Of the half that draws codes to features."""
+    commitment: float
+    """Of the half that draws features to codes."""
+
+    @classmethod
+    def of(cls, convention: LossConvention, beta: float = 0.25) -> CodeLoss:
+        """Which half carries beta.
+
+        `textbook`: mean||sg(z) - q||^2 + 0.25 mean||z - sg(q)||^2 (VQ-VAE).
+        `tvqrap`: the other way round, beta on the codebook term, as TVQ&RAP's released code has it.
+        """
+        return cls(1.0, beta) if convention == "textbook" else cls(beta, 1.0)
+
+    def __call__(self, features: Tensor, codes: Tensor) -> Tensor:
+        """Scalar."""
+        return self.codebook * F.mse_loss(codes, features.detach()) + self.commit(features, codes)
+
+    def commit(self, features: Tensor, codes: Tensor) -> Tensor:
+        """The commitment half alone, for codes that learn otherwise: scalar."""
+        return self.commitment * F.mse_loss(features, codes.detach())
+
+
 class VectorQuantizer(Quantizer):
     """Codebook of `size` x `dim` with nearest-neighbour lookup, no EMA, no restart.
 
-    Initialised uniformly in +-1/size (VQ-VAE, arXiv 1711.00937).
-    `convention` says which term carries beta = 0.25.
-    `textbook`: mean||sg(z) - q||^2 + 0.25 mean||z - sg(q)||^2 (VQ-VAE).
-    `tvqrap`: the other way round, beta on the codebook term, as TVQ&RAP's released code has it.
+    Initialised uniformly in +-1/size (VQ-VAE, arXiv 1711.00937). `convention` says which half of the loss carries
+    `beta`, see `CodeLoss`.
     """
 
     def __init__(
@@ -117,28 +156,28 @@ class VectorQuantizer(Quantizer):
         super().__init__((Codebook(size),), quantize_from)
         self.embedding = nn.Embedding(size, dim)
         nn.init.uniform_(self.embedding.weight, -1 / size, 1 / size)
-        self.codebook_weight, self.commit_weight = (1.0, beta) if convention == "textbook" else (beta, 1.0)
+        self.loss = CodeLoss.of(convention, beta)
 
     def vectors(self) -> tuple[Tensor, ...]:
         return (self.embedding.weight,)
 
     def indices(self, features: Tensor) -> Indices:
-        b, _, h, w = features.shape
         with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-            return (nearest_code(rows_of(features), self.embedding.weight).view(b, h, w),)
+            return (maps_of(nearest_code(rows_of(features), self.embedding.weight), features),)
 
     def fill(self, features: Tensor, part: int) -> None:
         codes = self.embedding.weight.data.tensor_split(self.FILL_STEPS)[part]
         codes.copy_(random_rows(rows_of(features), len(codes)))
 
     def quantize(self, features: Tensor, step: int | None) -> Quantized:
-        """Nearest codes, with the gradient of the codes passed straight through to the features."""
+        """Nearest codes; their gradient goes to the features as `pass_gradient` has it."""
         indices = self.indices(features)
         codes = self.lookup(indices)
-        codebook_loss = F.mse_loss(codes, features.detach())
-        commit_loss = F.mse_loss(features, codes.detach())
-        loss = self.codebook_weight * codebook_loss + self.commit_weight * commit_loss
-        return Quantized(features + (codes - features).detach(), indices, loss)
+        return Quantized(self.pass_gradient(features, codes), indices, self.loss(features, codes))
+
+    def pass_gradient(self, features: Tensor, codes: Tensor) -> Tensor:
+        """`codes`, both (B, D, h, w), with a gradient for the features: here the straight-through estimator's."""
+        return straight_through(features, codes)
 
 
 def straight_through_lookup(logits: Sequence[Tensor], quantizer: Quantizer) -> Tensor:

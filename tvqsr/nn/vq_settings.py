@@ -9,7 +9,8 @@ from tvqsr.nn.autoencoder import Shape
 from tvqsr.nn.blocks import NormKind
 from tvqsr.nn.image_loss import ImageLossSettings
 from tvqsr.nn.initialise import ResidualInit
-from tvqsr.nn.quantize import LossConvention, Quantizer, VectorQuantizer
+from tvqsr.nn.quantize import LossConvention, Quantizer
+from tvqsr.nn.quantizers import QuantizerKind, QuantizerSpec, new_quantizer
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class VqSettings(ImageLossSettings):
     encoder_swin_depth: int
     swin_depth: int
     residual_init: ResidualInit
+    quantizer: QuantizerKind
     codebook_size: int
+    codebook_count: int
     quantize_from: int
     vq_loss: LossConvention
     vq_weight: float
@@ -39,10 +42,17 @@ class VqSettings(ImageLossSettings):
         return 32 * self.window
 
     @property
+    def quantizer_spec(self) -> QuantizerSpec:
+        """The quantiser of features of 4 x width. Raises UserError where its settings do not go together."""
+        return QuantizerSpec(
+            self.quantizer, self.codebook_size, self.codebook_count, 4 * self.width, self.vq_loss, self.quantize_from
+        )
+
+    @property
     def codebooks(self) -> tuple[Codebook, ...]:
         """What a predictor has to tell."""
-        return (Codebook(self.codebook_size),)
+        return self.quantizer_spec.codebooks
 
     def new_quantizer(self) -> Quantizer:
-        """The codebook: `codebook_size` codes of 4 x width."""
-        return VectorQuantizer(self.codebook_size, 4 * self.width, self.vq_loss, self.quantize_from)
+        """The quantiser, not yet trained."""
+        return new_quantizer(self.quantizer_spec)

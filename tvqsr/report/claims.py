@@ -85,7 +85,7 @@ def _orderings(plan: Plan, claim: Claim, scores: pd.DataFrame) -> list[dict[str,
     known = [f"{entry} {value:g}" for entry, value in published.items() if value is not None]
     reported = ", ".join(known) or ("unknown" if published else "no number published")
     if missing := [name for name in sides if name not in plan.entries]:
-        return [_not_run(f"entry {missing[0]} is not in preset {plan.name}", reported)]
+        return [_not_run(_not_made(plan, missing[0]), reported)]
     if claim.dataset != COST_SET and not set(plan.test_sets(sides[0])) & set(plan.test_sets(sides[1])):
         return [_not_run(f"{sides[0]} and {sides[1]} have no test set in common", reported)]
     mine = scores[(scores.protocol == claim.protocol) & scores.entry.isin(sides)]
@@ -152,7 +152,7 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
     if claim.dataset not in {*plan.preset.test_on, *scores.testset}:
         return _not_run(f"{claim.dataset} is not a test set of preset {plan.name}", published)
     if entry not in plan.entries:
-        return _not_run(f"entry {entry} is not in preset {plan.name}", published)
+        return _not_run(_not_made(plan, entry), published)
     if claim.dataset != COST_SET and claim.dataset not in plan.test_sets(entry):
         return _not_run(f"{entry} is not tested on {claim.dataset}", published)
     run = plan.entries[entry].run
@@ -181,6 +181,12 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
 
 def _not_run(why: str, reported: str) -> dict[str, Any]:
     return {"verdict": "not run", "measured": "n/a", "reported": reported, "why": why}
+
+
+def _not_made(plan: Plan, entry: str) -> str:
+    if entry in plan.preset.more_entries:
+        return f"entry {entry} was not asked for; `--config entries=all` makes it"
+    return f"entry {entry} is not in preset {plan.name}"
 
 
 def _why_absent(scores: pd.DataFrame, entry: str, protocol: str) -> str:

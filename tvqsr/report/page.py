@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from tvqsr import __version__
 from tvqsr.files import read_json, write_text
 from tvqsr.plan import EntryPlan, Plan
+from tvqsr.plan.method import Method
 from tvqsr.provenance import provenance
 from tvqsr.report.efficiency import HEADING, cost_records
 from tvqsr.report.efficiency import grid as cost_grid
@@ -54,7 +55,7 @@ def _content(plan: Plan) -> dict[str, Any]:
         ],
         "orderings": _orderings(pd.read_csv(plan.paths.claims, keep_default_na=False)),
         "claims": pd.read_csv(plan.paths.claims, keep_default_na=False).to_dict("records"),
-        "methods": [method.spec for method in plan.methods.values()],
+        "methods": [{"spec": method.spec, "variants": variants(plan, method)} for method in plan.methods.values()],
         "datasets": {name: read_json(plan.paths.manifest(name)) for name in plan.used_datasets},
         "runs": runs,
         "given": [
@@ -89,6 +90,18 @@ def _orderings(claims: pd.DataFrame) -> dict[str, list[str]]:
         for verdict, rows in found.items()
         if len(rows)
     }
+
+
+def variants(plan: Plan, method: Method) -> list[str]:
+    """What this method's runs chose among choices that its `method.yaml` explains, a sentence each."""
+    sentences: dict[str, None] = {}
+    for run in plan.runs.values():
+        if run.method.name != method.name:
+            continue
+        for name, setting in run.spec.settings.items():
+            if isinstance(setting.choices, dict):
+                sentences[f"{name} {run.settings[name]}: {setting.choices[str(run.settings[name])]}"] = None
+    return list(sentences)
 
 
 def _tables(plan: Plan) -> list[dict[str, Any]]:
