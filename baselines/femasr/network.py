@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from tvqsr.contract import Indices
 from tvqsr.nn.autoencoder import Shape
 from tvqsr.nn.blocks import NormKind
 from tvqsr.nn.femasr_frame import HqEncoder, ImageDecoder, LqEncoder, LqFeatures
@@ -58,7 +59,6 @@ class Prior(nn.Module):
         self.quantizer = VectorQuantizer(settings.codebook_size, dim, "textbook", settings.quantize_from)
         self.after = nn.Conv2d(dim, 4 * settings.width, 3, padding=1)
         self.decoder = ImageDecoder(settings.shape())
-        start_residuals(self, settings.residual_init)
 
     def forward(self, codes: Tensor, shortcuts: LqFeatures | None = None) -> Tensor:
         return self.decoder(self.after(codes), shortcuts)
@@ -80,8 +80,8 @@ class Tokenizer(nn.Module):
         quantized: Quantized = self.prior.quantizer(self.before(self.encoder(image)), step)
         return quantized
 
-    def indices(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, H/8, W/8) int64."""
+    def indices(self, image: Tensor) -> Indices:
+        """(B, 3, H, W) -> (B, H/8, W/8) int64, of the one codebook."""
         return self.prior.quantizer.indices(self.before(self.encoder(image)))
 
     def forward(self, image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Image losses of the FeMaSR family: L1 + LPIPS + hinge GAN at a fixed weight (FeMaSR, arXiv 2202.13142, section 3.2)."""
+"""Image losses of the FeMaSR family: L1, LPIPS, hinge GAN at a fixed weight (arXiv 2202.13142, section 3.2)."""
 
 from __future__ import annotations
 
