@@ -144,10 +144,11 @@ def test_lpips_is_given_images_in_the_range_that_it_expects(monkeypatch: pytest.
 
 def test_semantic_features_are_vgg19s_relu4_4(monkeypatch: pytest.MonkeyPatch) -> None:
     network = untrained_vgg19()
-    monkeypatch.setattr("torchvision.models.vgg19", lambda weights: network)
+    assert isinstance(network, nn.ModuleDict)
+    monkeypatch.setattr("torchvision.models.vgg19", lambda **_: network)
     features, image = SemanticFeatures(), torch.rand(1, 3, 32, 48, requires_grad=True)
     # Positions by hand from configuration E: two, two, four and four convolutions, a pooling after each group.
-    relu4_4 = create_feature_extractor(network.features.eval(), {"26": "relu4_4"})
+    relu4_4 = create_feature_extractor(network["features"], {"26": "relu4_4"})
     with torch.no_grad():
         expected = relu4_4(normalize(image, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))["relu4_4"]
     found = features(image)
@@ -172,5 +173,5 @@ def test_absent_weights_of_the_semantic_term_are_named(tmp_path: Path, monkeypat
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "")
-    with pytest.raises(UserError, match=r"VGG19 .* put https://\S+/vgg19-dcbb9e9d\.pth into .*checkpoints"):
+    with pytest.raises(UserError, match=r"checkpoints/vgg19-dcbb9e9d\.pth: .*or set `semantic_weight` to 0"):
         SemanticFeatures()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -29,9 +28,9 @@ def weights_of(networks: nn.ModuleDict) -> dict[str, torch.Tensor]:
     return {f"{name}.{key}": value.clone() for name, net in networks.items() for key, value in net.state_dict().items()}
 
 
-def untrained_vgg19(weights: object = None) -> Any:
+def untrained_vgg19(**_: object) -> nn.Module:
     """Stands for `torchvision.models.vgg19`, of fresh weights, without the classifier that takes seconds to fill."""
-    return SimpleNamespace(features=make_layers(cfgs["E"], batch_norm=False))
+    return nn.ModuleDict({"features": make_layers(cfgs["E"], batch_norm=False)})
 
 
 def run_of(plan: Plan, method: str, stage: str) -> Run:

@@ -6,11 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tvqsr.errors import UserError
-from tvqsr.nn.perceptual import MEAN, STD
+from tvqsr.nn.vgg_loss import VggLoss
 
-CHANNELS = 512
-"""Of VGG19's relu4_4."""
+LAYER, CHANNELS = "conv4_4", 512
 
 
 class SemanticHead(nn.Sequential):
@@ -28,30 +26,12 @@ class SemanticFeatures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from torchvision.models import VGG19_Weights, vgg19
-
-        weights = VGG19_Weights.IMAGENET1K_V1
-        try:
-            layers = vgg19(weights=weights).features
-        except OSError as error:
-            raise UserError(
-                f"weights of VGG19 for the semantic term cannot be fetched ({error}); put {weights.url} into "
-                f"{torch.hub.get_dir()}/checkpoints, or set `semantic_weight: 0`"
-            ) from None
-        self.layers = layers[: _relu4_4(layers) + 1].requires_grad_(False)
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.vgg = VggLoss(f"{LAYER}:1", "set `semantic_weight` to 0")
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
         with torch.autocast(image.device.type, enabled=False):
-            return self.layers((image.float() - self.get_buffer("mean")) / self.get_buffer("std"))
-
-
-def _relu4_4(layers: nn.Sequential) -> int:
-    """Position of the last activation before the fourth pooling."""
-    pools = [position for position, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-    return pools[3] - 1
+            return F.relu(self.vgg.layers(image.float())[LAYER])
 
 
 def semantic_loss(codes: Tensor, head: nn.Module, target: Tensor) -> Tensor:
