@@ -45,8 +45,8 @@ PAPER = (
         "psnr_yiq",
         "PSNR-Y (YIQ)",
         True,
-        "dB, pyiqa `psnr` with test_y_channel=True and its default colours, as FeMaSR and AdaCode report it: full-range "
-        "luma of YIQ, 1.32 dB below that of YCbCr, 8-bit images, epsilon 1e-8",
+        "dB, pyiqa `psnr` with test_y_channel=True and its default colours, as FeMaSR and AdaCode report it: "
+        "full-range luma of YIQ, 1.32 dB below that of YCbCr, 8-bit images, epsilon 1e-8",
         2,
         crops=True,
         of_pair=PSNR_YIQ.of_pair,
@@ -55,8 +55,9 @@ PAPER = (
         "ssim_yiq",
         "SSIM-Y (YIQ)",
         True,
-        "pyiqa `ssim` with test_y_channel=True and its default colours, as FeMaSR and AdaCode report it: full-range luma "
-        "of YIQ rounded to 8 bits, 11x11 Gaussian of 1.5, valid positions, negative structure terms set to 0",
+        "pyiqa `ssim` with test_y_channel=True and its default colours, as FeMaSR and AdaCode report it: "
+        "full-range luma of YIQ rounded to 8 bits, 11x11 Gaussian of 1.5, valid positions, negative structure terms "
+        "set to 0",
         4,
         crops=True,
         smallest=11,
