@@ -101,5 +101,5 @@ def test_what_cannot_be_fetched_leaves_nothing_and_says_where_it_belongs(
 
 @pytest.mark.parametrize("places", [{}, {"hub": "a/b", "url": "https://c.d/e"}, {"url": "ftp://c.d/e"}])
 def test_weights_lie_in_one_place(places: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="hub|url"):
+    with pytest.raises(UserError, match=r"hub|url"):
         parse(ReleasedSpec, {"file": "e.pth", **places}, "here")
