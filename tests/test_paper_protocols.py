@@ -78,6 +78,18 @@ def test_the_papers_ssim_rounds_luma_and_cuts_negative_structure_off(files: tupl
         assert score_of("ssim_y_pyiqa", sr, hr) == pytest.approx(expected, abs=1e-4)
 
 
+def test_luma_of_yiq_is_full_range(files: tuple[Path, Path]) -> None:
+    """ITU-R BT.601's weights of RGB without the studio swing; what is told apart from YCbCr is 20 log10(255 / 219)."""
+    sr, hr = pixels(files)
+    of_sr, of_hr = (image @ np.array([0.299, 0.587, 0.114]) for image in (sr, hr))
+    expected = 10 * np.log10(255**2 / np.mean((of_sr - of_hr) ** 2))
+    assert score_of("psnr_yiq", sr, hr) == pytest.approx(expected, abs=0.01)
+    assert psnr_y(sr, hr) - score_of("psnr_yiq", sr, hr) == pytest.approx(20 * np.log10(255 / 219), abs=0.01)
+    by_definition = ssim_by_definition(np.round(of_sr), np.round(of_hr), least_structure=0.0)
+    assert score_of("ssim_yiq", sr, hr) == pytest.approx(by_definition, abs=2e-3)
+    assert all(PROTOCOLS[name].crops for name in ("psnr_yiq", "ssim_yiq"))
+
+
 def official(metric: str) -> list[float]:
     with (shared("calibration", "iqa") / "official_values.csv").open() as file:
         return next([float(value) for value in row[1:]] for row in csv.reader(file) if row[0] == metric)

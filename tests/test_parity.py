@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tests.conftest import ROOT
 from tvqsr.nn.index_predictor import likeliest
+from tvqsr.nn.released import fill
 from tvqsr.plan.method import load_method
 from tvqsr.plugins import load_plugin
 
@@ -93,7 +94,7 @@ def networks() -> Networks:
         ("tokenizer", decoder, released.x_down_names(decoder)),
         ("predictor", predictor, released.predictor_names(predictor)),
     ):
-        released.fill(module, names, weights[net])
+        fill(module, names, weights[net])
         unused[net] -= set(names.values())
     return Networks(tokenizer, encoder, decoder, predictor, reference, unused)
 

@@ -218,7 +218,7 @@ def test_without_network_it_says_where_the_file_belongs(results: Path, tvqsr_alo
     result = tvqsr_alone("train", results, run, HF_HUB_OFFLINE="1")
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
-    assert "CVLUESTC/TVQRAP/tvqrap_tok_model.pth: cannot be fetched" in result.stderr
+    assert "CVLUESTC/TVQRAP/tvqrap_tok_model.pth on the Hugging Face Hub: cannot be fetched" in result.stderr
     assert "downloads/tvqrap_tok_model.pth" in result.stderr
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torchvision.models.vgg import cfgs, make_layers
 
 from tvqsr.contract import Stage, Trained
 from tvqsr.data.crops import Batch
@@ -25,6 +26,11 @@ def batch() -> Batch:
 def weights_of(networks: nn.ModuleDict) -> dict[str, torch.Tensor]:
     """Copies by `network.key`, as they are saved."""
     return {f"{name}.{key}": value.clone() for name, net in networks.items() for key, value in net.state_dict().items()}
+
+
+def untrained_vgg19(**_: object) -> nn.Module:
+    """Stands for `torchvision.models.vgg19`, of fresh weights, without the classifier that takes seconds to fill."""
+    return nn.ModuleDict({"features": make_layers(cfgs["E"], batch_norm=False)})
 
 
 def run_of(plan: Plan, method: str, stage: str) -> Run:

@@ -17,6 +17,9 @@ from tvqsr.plan.method import Method, StageSpec, Value, load_method
 from tvqsr.plan.schema import suggestion
 from tvqsr.plugins import load_plugin
 
+WITHOUT_WEIGHTS: Mapping[str, Value] = {"perceptual": "none", "semantic_weight": 0.0}
+"""Settings whose networks would fetch weights, at the values that do without: the losses are no part of a method."""
+
 
 def fresh_run(run: Run) -> tuple[Trained, dict[str, Stage]]:
     """A run of a plan, never trained, and its stages by name: what is counted and timed does not depend on weights."""
@@ -25,17 +28,19 @@ def fresh_run(run: Run) -> tuple[Trained, dict[str, Stage]]:
     for name, need in run.needs.items():
         needs[name], below = fresh_run(need)
         stages |= below
-    settings = dict(run.settings) | ({"perceptual": "none"} if "perceptual" in run.settings else {})
+    settings = {name: WITHOUT_WEIGHTS.get(name, value) for name, value in run.settings.items()}
     stages[run.name] = built = load_plugin(run.method).stage(run.stage, settings, needs)
     return Trained(run.stage, settings, _weights(built), needs), stages
 
 
 @contextmanager
-def _untrained_lpips() -> Iterator[None]:
-    """Let LPIPS be built without the weights that it would fetch: they cost as much whatever they are."""
+def _untrained_losses() -> Iterator[None]:
+    """Let LPIPS and VGG19 be built without the weights that they would fetch: they cost as much whatever they are."""
     import lpips
+    from torchvision.models import vgg19
 
-    with patch("lpips.LPIPS", partial(lpips.LPIPS, pretrained=False, pnet_rand=True)):
+    untrained = partial(lpips.LPIPS, pretrained=False, pnet_rand=True)
+    with patch("lpips.LPIPS", untrained), patch("torchvision.models.vgg19", lambda **_: vgg19(weights=None)):
         yield
 
 
@@ -74,7 +79,7 @@ class FreshStages:
             spec = method.spec.stages[stage]
             needs = {need: self._need(method, need) for need in spec.needs}
             settings = self._settings(spec, perceptual)
-            with _untrained_lpips():
+            with _untrained_losses():
                 self.stages[key] = built = load_plugin(method).stage(stage, settings, needs)
             self._trained[key] = Trained(stage, settings, _weights(built), needs)
         return self._trained[key]
@@ -90,8 +95,8 @@ class FreshStages:
 
     def _settings(self, spec: StageSpec, perceptual: bool) -> dict[str, Value]:
         values = {name: setting.default for name, setting in spec.settings.items()}
-        if "perceptual" in values and not perceptual:
-            values["perceptual"] = "none"
+        if not perceptual:
+            values = {name: WITHOUT_WEIGHTS.get(name, value) for name, value in values.items()}
         for name, value in self.changes.items():
             if name in spec.settings:
                 values[name] = spec.settings[name].check(value, f"--set {name}")

@@ -38,13 +38,13 @@ class VggLoss(nn.Module):
     """Weighted sum over layers of the mean absolute difference of features before the ReLU, a scalar.
 
     Of two images (B, 3, H, W) in nominal [0, 1], normalised by ImageNet's statistics; sides of 16 or more. Always in
-    fp32. Raises UserError where torchvision's weights are neither here nor to be fetched.
+    fp32. Raises UserError where torchvision's weights are neither here nor to be fetched; `otherwise` says what to do.
     """
 
-    def __init__(self, layers: str) -> None:
+    def __init__(self, layers: str, otherwise: str = "set `perceptual` to `none` or to an LPIPS network") -> None:
         super().__init__()
         self.weights = layer_weights(layers)
-        self.features = _convolutions_of(_vgg19(), max(NAMES.index(name) for name in self.weights))
+        self.features = _convolutions_of(_vgg19(otherwise), max(NAMES.index(name) for name in self.weights))
         self.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
@@ -77,7 +77,7 @@ def _convolutions_of(network: nn.Module, last: int) -> nn.ModuleList:
     return nn.ModuleList(itertools.islice(convolutions, last + 1))
 
 
-def _vgg19() -> nn.Module:
+def _vgg19(otherwise: str) -> nn.Module:
     from torchvision.models import VGG19_Weights, vgg19
 
     try:
@@ -86,6 +86,6 @@ def _vgg19() -> nn.Module:
         why = " ".join(str(error).split())[:120]
         raise UserError(
             f"{torch.hub.get_dir()}/checkpoints/{FILE}: torchvision's VGG19 cannot be had ({why}); put the file there, "
-            f"or set `perceptual` to `none` or to an LPIPS network"
+            f"or {otherwise}"
         ) from None
     return network

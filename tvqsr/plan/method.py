@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from tvqsr.errors import UserError
 from tvqsr.plan.schema import Number, Strict, parse, read_yaml, suggestion, tuple_of
@@ -55,12 +55,32 @@ def _spelled_out(value: Any) -> Any:
 
 
 class ReleasedSpec(Strict):
-    """Weights of a stage that its authors released: a file on the Hugging Face Hub."""
+    """Weights of a stage that its authors released: a file on the Hugging Face Hub, or at an address."""
 
-    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     """Repository, `owner/name`."""
+    url: Annotated[str, Field(pattern=r"^https://")] | None = None
+    """Address of the file, where it is not on the Hub."""
     file: str
     revision: str = "main"
+    """Of the repository."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ReleasedSpec:
+        if (self.hub is None) == (self.url is None):
+            raise ValueError("either `hub` or `url` expected, not both")
+        return self
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What says which file it is."""
+        place = {"url": self.url} if self.url else {"hub": self.hub or "", "revision": self.revision}
+        return place | {"file": self.file}
+
+    @property
+    def place(self) -> str:
+        """Where it is to be had, in words."""
+        return self.url or f"{self.hub}/{self.file} on the Hugging Face Hub"
 
 
 class StageSpec(Strict):

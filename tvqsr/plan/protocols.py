@@ -67,6 +67,8 @@ WEIGHTS: dict[str, tuple[WeightFile, ...]] = {
     "fid": (INCEPTION,),
     "psnr_y_pyiqa": (),
     "ssim_y_pyiqa": (),
+    "psnr_yiq": (),
+    "ssim_yiq": (),
     "dists": (VGG16, _pyiqa("DISTS_weights-f5e65c96.pth", "pyiqa's copy of the DISTS weights")),
     "clipiqa": (CLIP_RN50,),
     "musiq": (_pyiqa("musiq_koniq_ckpt-e95806b9.pth", "pyiqa's MUSIQ of KonIQ-10k"),),

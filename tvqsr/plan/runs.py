@@ -116,7 +116,7 @@ class RunBuilder:
             "method": method.name,
             "stage": stage,
             "settings": settings,
-            "released": spec.released.model_dump(mode="json"),
+            "released": spec.released.identity,
             "needs": {name: need.name for name, need in needs.items()},
         }
         return Run(method, stage, settings, spec.training, "", needs, digest(computes), released=True)

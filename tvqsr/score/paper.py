@@ -12,6 +12,7 @@ from tvqsr.score.protocol import Protocol
 LUMA = (("test_y_channel", True), ("color_space", "ycbcr"))
 """pyiqa's own default, YIQ, is full-range luma: 1.32 dB lower."""
 PSNR, SSIM = PyiqaMetric("psnr", LUMA), PyiqaMetric("ssim", LUMA)
+PSNR_YIQ, SSIM_YIQ = (PyiqaMetric(name, (("test_y_channel", True),)) for name in ("psnr", "ssim"))
 DISTS, CLIPIQA, MUSIQ, NIQE = (PyiqaMetric(name) for name in ("dists", "clipiqa", "musiq", "niqe"))
 MANIQA, MANIQA_PIPAL = PyiqaMetric("maniqa"), PyiqaMetric("maniqa-pipal")
 
@@ -39,6 +40,28 @@ PAPER = (
         4,
         smallest=11,
         of_pair=SSIM.of_pair,
+    ),
+    Protocol(
+        "psnr_yiq",
+        "PSNR-Y (YIQ)",
+        True,
+        "dB, pyiqa `psnr` with test_y_channel=True and its default colours, as FeMaSR and AdaCode report it: "
+        "full-range luma of YIQ, 1.32 dB below that of YCbCr, 8-bit images, epsilon 1e-8",
+        2,
+        crops=True,
+        of_pair=PSNR_YIQ.of_pair,
+    ),
+    Protocol(
+        "ssim_yiq",
+        "SSIM-Y (YIQ)",
+        True,
+        "pyiqa `ssim` with test_y_channel=True and its default colours, as FeMaSR and AdaCode report it: "
+        "full-range luma of YIQ rounded to 8 bits, 11x11 Gaussian of 1.5, valid positions, negative structure terms "
+        "set to 0",
+        4,
+        crops=True,
+        smallest=11,
+        of_pair=SSIM_YIQ.of_pair,
     ),
     Protocol(
         "dists",

@@ -86,14 +86,20 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _fetch(spec: ReleasedSpec, path: Path) -> None:
-    from huggingface_hub import hf_hub_download
-
-    say(f"fetching {spec.file} from the Hugging Face Hub, {spec.hub} at {spec.revision}")
+    say(f"fetching {spec.place}")
     try:
-        hf_hub_download(spec.hub, spec.file, revision=spec.revision, local_dir=path.parent)
+        if spec.hub:
+            from huggingface_hub import hf_hub_download
+
+            hf_hub_download(spec.hub, spec.file, revision=spec.revision, local_dir=path.parent)
+        else:
+            import pooch
+
+            with written_beside(path) as beside:
+                pooch.HTTPDownloader(timeout=60, progressbar=False)(spec.url, beside, None)
     except OSError as error:
         raise UserError(
-            f"{spec.hub}/{spec.file}: cannot be fetched from the Hugging Face Hub ({str(error).splitlines()[0]}); "
+            f"{spec.place}: cannot be fetched ({str(error).splitlines()[0]}); "
             f"get it by hand and give it to `tvqsr import-weights`, or put it at {path}"
         ) from None
 
@@ -102,7 +108,7 @@ def _checked(path: Path, place: Path, spec: ReleasedSpec) -> dict[str, Any]:
     """Where a checkpoint is from and its hash, which must be the one recorded when it was first seen, if it was."""
     record, found = _record_of(place), sha256(path)
     if not record.is_file():
-        origin = {"hub": spec.hub, "revision": spec.revision, "file": spec.file, "sha256": found}
+        origin: dict[str, Any] = spec.identity | {"sha256": found}
         return origin | {"bytes": path.stat().st_size, "trust": "recorded when first seen"}
     stored: dict[str, Any] = read_json(record)
     if stored["sha256"] != found:

@@ -11,16 +11,13 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from tvqsr.contract import Trained
-from tvqsr.errors import UserError
 from tvqsr.nn.blocks import ChannelNorm, Down, ResBlock, Up
+from tvqsr.nn.released import Names, taken_over
 from tvqsr.nn.swin import SwinStack
 
 from .predictor import Predictor, PredictorSettings
 from .tokenizer import Tokenizer, TokenizerSettings
 from .x_down import XDownDecoder, XDownEncoder
-
-Names = dict[str, str]
-"""Our parameter name -> the released one."""
 
 BLOCKS = (ResBlock, SwinStack, Down, Up, nn.Conv2d, nn.GroupNorm, ChannelNorm)
 
@@ -59,19 +56,6 @@ def predictor_names(predictor: Predictor) -> Names:
     for module, name in ((head.norm, "idx_pred_layer_low.0"), (head.linear, "idx_pred_layer_low.1")):
         names |= {id(parameter): f"{name}.{key}" for key, parameter in module.named_parameters()}
     return _by_our_name(predictor, names)
-
-
-def fill(module: nn.Module, names: Names, released: Mapping[str, Tensor]) -> None:
-    """Copy released weights into a module. Raises UserError naming the first key that does not fit."""
-    parameters = dict(module.named_parameters())
-    for ours, theirs in names.items():
-        if theirs not in released:
-            raise UserError(f"released weights: no key `{theirs}`; they are of another network")
-        found, expected = released[theirs], parameters[ours]
-        if found.shape != expected.shape:
-            shapes = f"{tuple(found.shape)} instead of {tuple(expected.shape)}"
-            raise UserError(f"released weights: `{theirs}` is {shapes}; they are of another configuration")
-        expected.data.copy_(found)
 
 
 def _by_our_name(module: nn.Module, names: dict[int, str]) -> Names:
@@ -117,25 +101,8 @@ def _swin(stack: SwinStack, prefix: str) -> dict[int, str]:
     }
 
 
-BUFFERS = ("relative_position_index", "attn_mask")
 X_DOWN = ("lq_encoder.", "lq_generator.")
 """What a predictor's checkpoint carries along of the tokenizer's and inference never needs (the class inherits it)."""
-
-
-def taken_over(
-    parts: Mapping[str, tuple[nn.Module, Names]], released: Mapping[str, Tensor], carried: tuple[str, ...] = ()
-) -> dict[str, Tensor]:
-    """Fill parts, each with its names, and return their weights by `part.parameter`.
-
-    Raises UserError naming the first released key that is missing, of another shape, or without a place.
-    """
-    for module, names in parts.values():
-        fill(module, names, released)
-    used = {theirs for _, names in parts.values() for theirs in names.values()}
-    for key in released:
-        if key not in used and not key.endswith(BUFFERS) and not key.startswith(carried):
-            raise UserError(f"released weights: `{key}` has no place in the network; they are of another network")
-    return {f"{part}.{key}": value for part, (module, _) in parts.items() for key, value in module.state_dict().items()}
 
 
 def released(run: Trained, checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
