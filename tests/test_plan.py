@@ -91,6 +91,9 @@ def test_unreadable_presets(workspace: Path) -> None:
         Plan.load("broken.yaml")
     with pytest.raises(UserError, match=r"list\.yaml: expected a mapping"):
         Plan.load("list.yaml")
+    (workspace / "twice.yaml").write_text("seeds: [0]\nentries: {a: 1, b: 2, a: 3}\n")
+    with pytest.raises(UserError, match=r"twice\.yaml: is not valid YAML \(the key `a` is given twice .* line 2"):
+        Plan.load("twice.yaml")
     with pytest.raises(UserError, match=r"unknown preset `minni`; did you mean `mini`\?"):
         Plan.load("minni")
     with pytest.raises(UserError, match="no such file"):

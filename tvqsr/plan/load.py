@@ -155,11 +155,15 @@ def _check_tracks(preset: Preset, where: str) -> None:
 
 
 def _with_made_rows(preset: Preset) -> Preset:
-    """A preset whose tables hold only rows that are made; where some are not, two others must be left to compare."""
+    """A preset whose tables hold only rows that are made.
+
+    A table that lacks some needs two others to compare and, if it is of further entries, one of those; but for `main`.
+    """
     tables = {}
     for name, table in preset.tables.items():
         rows = tuple(entry for entry in table.entries if entry in preset.entries)
-        if rows == table.entries or len(rows) > 1:
+        of_more = preset.more_entries.keys() & set(table.entries)
+        if rows == table.entries or name == "main" or (len(rows) > 1 and (not of_more or of_more & set(rows))):
             tables[name] = table.model_copy(update={"entries": rows})
     return preset.model_copy(update={"tables": tables})
 
