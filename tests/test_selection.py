@@ -101,8 +101,19 @@ def test_what_is_not_trained_may_belong_to_a_track(preset: Preset) -> None:
 
     plan = Plan.load(str(preset(change)))
     assert plan.test_sets("bicubic") == ["photos_test"]
-    assert plan.test_sets("hr_copy") == ["photos_test", "blind", "real"]
+    assert plan.test_sets("hr_copy") == ["photos_test", "real"]
     assert plan.test_sets("tvq") == ["real"]
+
+
+def test_what_is_not_trained_may_name_sets_of_two_tracks(preset: Preset) -> None:
+    """Published numbers of an untrained entry may be about another track's set."""
+
+    def change(content: dict[str, Any]) -> None:
+        _in_tracks(content)
+        content["entries"]["bicubic"]["test_on"] = ["photos_test", "real"]
+
+    plan = Plan.load(str(preset(change)), {"entries": ["bicubic", "hr_copy"]})
+    assert plan.test_sets("bicubic") == plan.test_sets("hr_copy") == ["photos_test", "real"]
 
 
 def test_a_plan_read_back_has_its_tracks_in_order(preset: Preset, workspace: Path) -> None:

@@ -161,23 +161,30 @@ class Plan:
 
     def test_sets(self, entry: str) -> list[str]:
         """Test sets that an entry makes images of: one that reads HR, only those that have it."""
-        needs_hr, own = self.entry(entry).reads == "hr", self.preset.entries[entry].test_on
-        track = self.track(entry)
-        tracks = self._tracks_in_use if track is None else {track}
-        sets = [name for name in self.preset.test_on if own is None or name in own]
-        sets = [name for name in sets if self.preset.track_of(name) in tracks]
-        return [name for name in sets if not needs_hr or has_hr(self.preset.datasets[name])]
+        needs_hr = self.entry(entry).reads == "hr"
+        chosen = self._chosen_sets(entry)
+        wanted = self._sets_in_use if chosen is None else chosen
+        return [name for name in wanted if not needs_hr or has_hr(self.preset.datasets[name])]
 
     def track(self, entry: str) -> str | None:
-        """Track of an entry; None for what is not trained and goes along, and where there are no tracks."""
+        """Track of an entry; None for what was not trained here and names none, and where there are no tracks."""
         own = self.preset.entries[entry].track
         return next(iter(self.preset.tracks), None) if own is None and self.entry(entry).run else own
 
+    def _chosen_sets(self, entry: str) -> list[str] | None:
+        """Test sets that an entry's track and its own `test_on` leave; None where it has neither."""
+        own, track = self.preset.entries[entry].test_on, self.track(entry)
+        if own is None and track is None:
+            return None
+        sets = [name for name in self.preset.test_on if own is None or name in own]
+        return [name for name in sets if track is None or self.preset.track_of(name) == track]
+
     @cached_property
-    def _tracks_in_use(self) -> set[str | None]:
-        """Tracks that some entry belongs to; all where none does."""
-        found = {track for entry in self.entries if (track := self.track(entry)) is not None}
-        return {*found} or {*self.preset.tracks} or {None}
+    def _sets_in_use(self) -> list[str]:
+        """Where there are tracks, the test sets that some entry chooses; all where there are none, or none does."""
+        chosen = {testset for entry in self.entries for testset in self._chosen_sets(entry) or ()}
+        everywhere = not self.preset.tracks or not chosen
+        return [name for name in self.preset.test_on if everywhere or name in chosen]
 
     def entries_on(self, testset: str) -> list[EntryPlan]:
         """Entries with images of a test set."""

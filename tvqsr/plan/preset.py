@@ -69,7 +69,7 @@ class EntrySpec(Strict):
     test_on: Annotated[tuple[Name, ...] | None, BeforeValidator(tuple_of)] = None
     """Test sets of this entry, where they are not all of its track, or of the preset where there are no tracks."""
     track: Name | None = None
-    """The track that it belongs to, if it is not the first one."""
+    """The track that it belongs to, if it is not the first one, or if nothing of it is trained here."""
     stages: dict[Name, StageChange] = {}
 
 
@@ -125,7 +125,8 @@ class Preset(Strict):
     tracks: dict[Name, Annotated[tuple[Name, ...], BeforeValidator(tuple_of)]] = {}
     """Test sets by the degradation that they ask about; given, each is in one, so that no table mixes them.
 
-    What is trained belongs to the first track unless it says otherwise; what is not goes along wherever others go.
+    What is trained belongs to the first track unless it names another. What is not goes along wherever others go,
+    unless it names its track or its sets.
     """
     protocols: Annotated[tuple[str, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     crop: Annotated[int, Field(ge=0)] = 4
