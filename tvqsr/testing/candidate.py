@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import pickle
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache, cached_property
 from math import ceil, lcm
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,14 +30,25 @@ from tvqsr.testing.outcome import FailureError, NotApplicableError
 from tvqsr.train.loop import Fit, fit
 from tvqsr.upscale.job import ready
 
-STEPS = 4
+STEPS = 3
 """Length of a training: long enough to be interrupted in the middle."""
 SIDE = 64
 """Least side of a training crop, in pixels."""
 PHOTOS = "photos"
 
-Look = Callable[[Stage], Mapping[str, Tensor]]
-"""Tensors of a stage, by name."""
+
+@dataclass(frozen=True)
+class Training:
+    """A training of a stage, observed."""
+
+    stage: Stage
+    fit: Fit
+    tensors: tuple[dict[str, Tensor], dict[str, Tensor]]
+    """All that the stage holds, before the first step and after the last."""
+    random_state: Tensor
+    """Of torch, afterwards."""
+    others_untouched: bool
+    """Whether numpy's and Python's global generators are as they were."""
 
 
 class Declared(dict[str, Any]):
@@ -56,6 +71,8 @@ class Candidate:
         self.trained = cache(self._trained)
         self.upscaler = cache(self._upscaler)
         self.run = cache(self._run)
+        self._trainings: dict[tuple[str, int], Training] = {}
+        self._finished: dict[str, Trained] = {}
 
     @cached_property
     def method(self) -> Method:
@@ -73,11 +90,9 @@ class Candidate:
     @cached_property
     def builder(self) -> RunBuilder:
         """Resolves stages as a preset of the smallest kind would, this method's and those that it needs."""
-        training = {
-            **{"iterations": STEPS, "batch_size": 2, "hr_crop": self._side(), "learning_rate": 1e-3},
-            **{"last_phase": None, "crop": "cut", "degradation": "prepared", "precision": "32-true"},
-            **{"schedule": "constant", "halve_at": [], "warmup": 0},
-        }
+        data = {"batch_size": 2, "hr_crop": self._side(), "crop": "cut", "degradation": "prepared", "last_phase": None}
+        rate = {"learning_rate": 1e-3, "schedule": "constant", "halve_at": [], "warmup": 0}
+        training = {"iterations": STEPS, "precision": "32-true", **data, **rate}
         preset = Preset(
             description="The conformance suite's.",
             claims="orderings",
@@ -152,18 +167,25 @@ class Candidate:
         made.averaged = [deepcopy(made.moved_by(made.generator))]
         return made
 
-    def watched(self, stage: str, look: Look) -> tuple[dict[str, Tensor], dict[str, Tensor], Fit]:
-        """A training of a stage, with copies of what `look` sees in it before its first step and after its last."""
+    def training(self, run: Run, seed: int = 0) -> Training:
+        """A training of a few steps, observed; made once for each seed."""
+        if (run.name, seed) not in self._trainings:
+            self._trainings[run.name, seed] = self._observed(run, seed)
+        return self._trainings[run.name, seed]
+
+    def _observed(self, run: Run, seed: int) -> Training:
         made: list[Stage] = []
         before: dict[str, Tensor] = {}
+        others = _other_generators()
 
         def build() -> Stage:
-            made.append(self.build(self.run(stage)))
-            before.update(_copied(look(made[0])))
+            made.append(self.build(run))
+            before.update(_tensors(made[0]))
             return made[0]
 
-        result = self.fit(self.run(stage), build=build)
-        return before, _copied(look(made[0])), result
+        result = self.fit(run, seed, build=build)
+        state, untouched = torch.get_rng_state(), _other_generators() == others
+        return Training(made[0], result, (before, _tensors(made[0])), state, untouched)
 
     def fit(
         self,
@@ -193,12 +215,9 @@ class Candidate:
         """A run with the weights of a few steps, and those that it needs."""
         if run.name not in self._finished:
             needs = {name: self._trained_run(need) for name, need in run.needs.items()}
-            self._finished[run.name] = Trained(run.stage, run.settings, self.fit(run).weights, needs)
+            weights = self.training(run).fit.weights
+            self._finished[run.name] = Trained(run.stage, run.settings, weights, needs)
         return self._finished[run.name]
-
-    @cached_property
-    def _finished(self) -> dict[str, Trained]:
-        return {}
 
     def _upscaler(self, stage: str | None) -> Upscaler | None:
         """The method in inference from a stage (None without stages), on the CPU.
@@ -222,9 +241,19 @@ class Candidate:
                 yield stage, made, 1 if reads == "hr" else SCALE
 
 
-def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors apart from those that a training goes on with."""
-    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+def _tensors(stage: Stage) -> dict[str, Tensor]:
+    """Copies of all tensors of a stage: parameters, buffers, and those that its modules keep as plain attributes."""
+    found = {}
+    for prefix, module in stage.named_modules():
+        held = {**vars(module), **module._parameters, **module._buffers}
+        own = {key: value for key, value in held.items() if isinstance(value, Tensor)}
+        found.update({f"{prefix}.{key}" if prefix else key: value.detach().clone() for key, value in own.items()})
+    return found
+
+
+def _other_generators() -> bytes:
+    """State of numpy's and Python's global generators."""
+    return pickle.dumps((np.random.get_state(), random.getstate()))  # noqa: NPY002  the global one is meant
 
 
 def first_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:

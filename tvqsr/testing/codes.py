@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import Any
 
-from tvqsr.contract import Codebook, Upscaler
+import torch
+
+from tvqsr.contract import Codebook, Indices, Upscaler
 from tvqsr.testing.candidate import Candidate
 from tvqsr.testing.images import each, images
 from tvqsr.testing.outcome import FailureError, NotApplicableError
@@ -33,7 +34,7 @@ def codes(candidate: Candidate) -> None:
         raise NotApplicableError("the method has no codebook (`codebooks` of its upscalers is empty)")
 
 
-def _check_maps(books: tuple[Codebook, ...], maps: tuple[Tensor, ...], hr: tuple[int, ...], where: str) -> None:
+def _check_maps(books: tuple[Codebook, ...], maps: Any, hr: tuple[int, ...], where: str) -> None:
     if not isinstance(maps, tuple) or len(maps) != len(books):
         found = f"{len(maps)} maps" if isinstance(maps, tuple) else type(maps).__name__
         raise FailureError(f"{where}: expected a tuple of {len(books)}, one map for each of `codebooks`, found {found}")
@@ -51,7 +52,7 @@ def _check_maps(books: tuple[Codebook, ...], maps: tuple[Tensor, ...], hr: tuple
             raise FailureError(f"{where}: map {number} has indices {low} .. {high}; expected 0 .. {book.size - 1}")
 
 
-def _check_vectors(made: Upscaler, maps: tuple[Tensor, ...], where: str) -> None:
+def _check_vectors(made: Upscaler, maps: Indices, where: str) -> None:
     vectors = made.code_vectors(maps)
     if vectors is None:
         return

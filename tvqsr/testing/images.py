@@ -25,7 +25,7 @@ STRAYING = 0.01
 
 
 def upscaler(candidate: Candidate) -> None:
-    """upscaler() makes images from every stage that is not only there for another.
+    """`upscaler` makes images of every stage that is not only there for another.
 
     It raises UserError for a stage that makes none: every other stage is needed on the way to `upscales_with`.
     """
@@ -39,8 +39,8 @@ def upscaler(candidate: Candidate) -> None:
     for name in candidate.stages():
         if candidate.upscaler(name) is None and name not in needed:
             raise FailureError(
-                f"{candidate.folder / 'method.yaml'}: stages.{name}: is trained for nothing: `{spec.upscales_with}` does "
-                f"not need it, and upscaler() in plugin.py makes no images of it; connect it by `needs`, or remove it"
+                f"{candidate.folder / 'method.yaml'}: stages.{name}: is trained for nothing: `{spec.upscales_with}` "
+                f"does not need it, and `upscaler` in plugin.py makes no images of it; add it to `needs`, or remove it"
             )
 
 
@@ -53,7 +53,7 @@ def each(candidate: Candidate) -> Iterator[tuple[str, Upscaler, int]]:
 
 
 def weights(candidate: Candidate) -> None:
-    """upscaler() is made of the saved weights alone: made twice of the same, it holds the same.
+    """`upscaler` is made of the saved weights alone: made twice of the same, it holds the same.
 
     A network that is built but not loaded would keep its random start.
     """
@@ -100,7 +100,7 @@ def value_range(candidate: Candidate) -> None:
             low, high = float(out.quantile(0.05)), float(out.quantile(0.95))
             if low < -WITHIN or high > 1 + WITHIN:
                 raise FailureError(
-                    f"{where}: most of its values lie in {low:.3g} .. {high:.3g}; expected [0, 1], not [-1, 1] or [0, 255]"
+                    f"{where}: most of its values lie in {low:.3g} .. {high:.3g}; expected [0, 1], not [0, 255], say"
                 )
 
 

@@ -6,10 +6,12 @@ Run by `tvqsr.testing.code` as a process of its own, in an empty working directo
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import logging
 import os
 import pickle
+import pkgutil
 import random
 import signal
 import sys
@@ -22,10 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-import tvqsr.train.loop  # noqa: F401  so that what it imports is not held against the plugin
-import tvqsr.upscale.job  # noqa: F401
+import tvqsr.nn
 from tvqsr.plan.method import Method, read_method
 from tvqsr.plugins import load_plugin
 from tvqsr.testing.outcome import told
@@ -57,20 +57,22 @@ NEIGHBOURS = ("torch", "torch.nn", "torch.nn.functional", "torch.nn.init", "torc
 def traces(folder: Path) -> dict[str, Any]:
     """What importing did: `error`, `printed`, `touched` (files, network, processes), `state`, `patched`."""
     method = read_method(folder)
+    # Loaded before, so that it is seen if it is changed.
+    for module in pkgutil.iter_modules(tvqsr.nn.__path__, "tvqsr.nn."):
+        importlib.import_module(module.name)
     state, parts = {name: read() for name, read in STATE.items()}, _parts()
-    # Read once before: some answers make a first use of themselves.
     touched: list[str] = []
     watching = [True]
     sys.addaudithook(lambda event, arguments: _note(event, arguments, folder, touched) if watching[0] else None)
     error, printed = _load(method)
     watching[0] = False
-    after = {name: read() for name, read in STATE.items()}
+    after, parts_after = {name: read() for name, read in STATE.items()}, _parts()
     return {
         "error": error,
         "printed": [f"prints `{printed.strip().splitlines()[0]}`"] if printed.strip() else [],
         "touched": list(dict.fromkeys(touched)),
         "state": [f"changes {name}{_values(state[name], after[name])}" for name in STATE if state[name] != after[name]],
-        "patched": sorted(name for name, value in parts.items() if _parts().get(name, value) != value),
+        "patched": sorted(name for name, value in parts.items() if parts_after.get(name, value) != value),
     }
 
 
@@ -110,7 +112,7 @@ def _note(event: str, arguments: tuple[Any, ...], folder: Path, touched: list[st
 
 
 def _is_by(folder: Path, frame: FrameType | None) -> bool:
-    """Whether the innermost code that is neither Python's own nor ours is the method's: a library answers for itself."""
+    """Whether a method's code does it, rather than a library that it imports: the innermost of the two counts."""
     while frame:
         file = frame.f_code.co_filename
         if Path(file).is_relative_to(folder):
@@ -157,6 +159,4 @@ def _values(before: Any, after: Any) -> str:
 
 
 if __name__ == "__main__":
-    # Makes torch's lazy parts come before the snapshot.
-    functional.relu(torch.zeros(1))
     Path(sys.argv[2]).write_text(json.dumps(traces(Path(sys.argv[1]))), encoding="utf-8")

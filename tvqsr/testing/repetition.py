@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-import random
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tvqsr.contract import Stage
 from tvqsr.data.crops import Batch, CropSampler
-from tvqsr.testing.candidate import STEPS, Candidate, first_difference
+from tvqsr.testing.candidate import Candidate, first_difference
 from tvqsr.testing.outcome import FailureError
 from tvqsr.train.weights import save_weights
 
@@ -25,28 +22,23 @@ def random_state(candidate: Candidate) -> None:
     Its state is what the suite seeds, saves and restores; numpy's and Python's global states are not.
     """
     for name in candidate.stages():
-        where, others, states = candidate.place(f"stage `{name}`"), _other_states(), []
-        for seed in (0, 1):
-            candidate.fit(candidate.run(name), seed)
-            states.append(torch.get_rng_state())
-        if torch.equal(states[0], states[1]):
+        where, run = candidate.place(f"stage `{name}`"), candidate.run(name)
+        trainings = [candidate.training(run, seed) for seed in (0, 1)]
+        if torch.equal(*(training.random_state for training in trainings)):
             raise FailureError(f"{where}: sets torch's seed, so that all trainings are alike; leave that to the suite")
-        if _other_states() != others:
+        if not all(training.others_untouched for training in trainings):
             raise FailureError(
                 f"{where}: draws from numpy's or Python's global generator, which is neither seeded nor saved; "
                 f"draw from torch"
             )
 
 
-def _other_states() -> bytes:
-    return pickle.dumps((np.random.get_state(), random.getstate()))  # noqa: NPY002  the global one is meant
-
-
 def seeds(candidate: Candidate) -> None:
     """One seed gives the same weights to the bit when trained again; another seed gives others."""
     for name in candidate.stages():
         run, where = candidate.run(name), candidate.place(f"stage `{name}`")
-        first, again, other = (candidate.fit(run, seed).weights for seed in (0, 0, 1))
+        first, other = (candidate.training(run, seed).fit.weights for seed in (0, 1))
+        again = candidate.fit(run).weights
         if changed := first_difference(first, again):
             raise FailureError(
                 f"{where}: `{changed}` differs between two trainings with seed 0; something random does not come from "
@@ -59,33 +51,29 @@ def seeds(candidate: Candidate) -> None:
 def buffers(candidate: Candidate) -> None:
     """All that training changes in the networks is saved with them, and comes back from the file to the bit."""
     for name in candidate.stages():
-        before, after, result = candidate.watched(name, _unsaved)
-        if changed := first_difference(before, after):
+        training = candidate.training(candidate.run(name))
+        saved = {f"networks.{key}" for key in training.stage.networks.state_dict()}
+        if changed := first_difference(*(_unsaved(tensors, saved) for tensors in training.tensors)):
             raise FailureError(
                 f"{candidate.place(f'stage `{name}`')}: tensor `{changed}` changes in training but is not saved; "
                 f"register it with register_buffer(..., persistent=True)"
             )
         file = candidate.work / f"{name}.safetensors"
-        save_weights(file, result.weights, name)
-        if changed := first_difference(result.weights, load_file(file)):
+        save_weights(file, training.fit.weights, name)
+        if changed := first_difference(training.fit.weights, load_file(file)):
             raise FailureError(f"{candidate.place(f'stage `{name}`')}: `{changed}` is not the same after saving")
 
 
-def _unsaved(stage: Stage) -> dict[str, Tensor]:
-    """Tensors that the networks' modules hold but do not save: plain attributes and non-persistent buffers."""
-    found = {}
-    for prefix, module in stage.networks.named_modules():
-        kept = {key for key, _ in module.named_parameters(recurse=False)} | set(module.state_dict())
-        held = {**vars(module), **dict(module.named_buffers(recurse=False))}
-        found.update({f"{prefix}.{key}": value for key, value in held.items() if isinstance(value, Tensor) and key not in kept})
-    return found
+def _unsaved(tensors: Mapping[str, Tensor], saved: set[str]) -> dict[str, Tensor]:
+    """Tensors that the networks hold but do not save: plain attributes and non-persistent buffers."""
+    return {key: value for key, value in tensors.items() if key.startswith("networks.") and key not in saved}
 
 
 class Interrupting(CropSampler):
-    """Crops that come with a SIGTERM in the middle of the training."""
+    """Crops whose first batch comes with a SIGTERM: the loop ends that step, saves and stops."""
 
     def batch(self, step: int) -> Batch:
-        if step == STEPS // 2:
+        if step == 0:
             signal.raise_signal(signal.SIGTERM)
         return super().batch(step)
 
@@ -94,7 +82,7 @@ def resume(candidate: Candidate) -> None:
     """A training that is interrupted and run again gives the weights and curve of an undisturbed one, to the bit."""
     for name in candidate.stages():
         run, where = candidate.run(name), candidate.place(f"stage `{name}`")
-        whole, state = candidate.fit(run), candidate.work / f"interrupted.{name}"
+        whole, state = candidate.training(run).fit, candidate.work / f"interrupted.{name}"
         with suppress(SystemExit):
             candidate.fit(run, sampler=candidate.sampler(run, kind=Interrupting), state=state)
             raise FailureError(f"{where}: SIGTERM did not stop the training; leave signals to the suite")

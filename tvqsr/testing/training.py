@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from tvqsr.contract import Stage, Terms
+from tvqsr.contract import Stage
 from tvqsr.testing.candidate import STEPS, Candidate, first_difference
 from tvqsr.testing.outcome import FailureError, NotApplicableError
 
@@ -16,7 +17,7 @@ LEARNING_STEPS = 20
 
 
 def builds(candidate: Candidate) -> None:
-    """stage() makes every stage, and each of its networks has a player who moves it.
+    """`stage` makes every stage, and each of its networks has a player who moves it.
 
     Frozen networks are plain attributes: in `networks` is what is trained and saved.
     """
@@ -40,7 +41,7 @@ def builds(candidate: Candidate) -> None:
 
 
 def losses(candidate: Candidate) -> None:
-    """losses() gives finite scalars that depend on what the player moves, at the first and the last published step."""
+    """`losses` gives finite scalars that depend on what the player moves, at the first and the last published step."""
     for name in candidate.stages():
         last = candidate.method.spec.stages[name].training.steps - 1
         of_generator: list[str] = []
@@ -56,7 +57,7 @@ def losses(candidate: Candidate) -> None:
             raise FailureError(f"{where}: the generator has no terms, neither at step 0 nor at {last}")
 
 
-def _check_terms(terms: Terms, moved: nn.Module, where: str) -> None:
+def _check_terms(terms: Any, moved: nn.Module, where: str) -> None:
     if not isinstance(terms, Mapping):
         raise FailureError(f"{where}: expected a dict of named scalars, found {type(terms).__name__}")
     for term, value in terms.items():
@@ -84,15 +85,14 @@ def _reaches(terms: Iterable[Tensor], parameters: Iterable[nn.Parameter]) -> boo
 def moves(candidate: Candidate) -> None:
     """A few steps of the suite's loop move every network of the generator, and all weights stay finite."""
     for name in candidate.stages():
-        before, _, result = candidate.watched(name, lambda stage: stage.networks.state_dict())
-        where = candidate.place(f"stage `{name}`")
-        for key, value in result.weights.items():
+        training, where = candidate.training(candidate.run(name)), candidate.place(f"stage `{name}`")
+        for key, value in training.fit.weights.items():
             if value.is_floating_point() and not bool(value.isfinite().all()):
                 raise FailureError(f"{where}: `{key}` is not finite after {STEPS} steps")
-        stage = candidate.new(name)
+        stage = training.stage
         for network in stage.players[stage.generator]:
-            own = {key: value for key, value in result.weights.items() if key.startswith(f"{network}.")}
-            if first_difference(own, {key: before[key] for key in own}) is None:
+            own = [f"networks.{network}.{key}" for key in stage.networks[network].state_dict()]
+            if first_difference(*({key: tensors[key] for key in own} for tensors in training.tensors)) is None:
                 raise FailureError(
                     f"{where}: network `{network}` did not move in {STEPS} steps; "
                     f"take it out of `networks` if it is frozen, or let a term of losses() depend on it"
@@ -114,9 +114,9 @@ def learns(candidate: Candidate) -> None:
         looked_at += bool(totals)
         if totals and not min(totals[len(totals) // 2 :]) < totals[0]:
             raise FailureError(
-                f"{candidate.place(f'losses of `{name}`')}: in {LEARNING_STEPS} steps on one batch the generator's total "
-                f"went from {totals[0]:.6g} to {totals[-1]:.6g}; see that gradients reach what it moves with the right "
-                f"sign (straight-through?), and that targets do not run away from it"
+                f"{candidate.place(f'losses of `{name}`')}: in {LEARNING_STEPS} steps on one batch the generator's "
+                f"total went from {totals[0]:.6g} to {totals[-1]:.6g}; see that gradients reach what it moves with the "
+                f"right sign (straight-through?), and that targets do not run away from it"
             )
     if not looked_at:
         raise NotApplicableError("the opponent has a part in every term of every generator")
@@ -136,7 +136,7 @@ def _descent(candidate: Candidate, name: str) -> list[float]:
         if not any(term.requires_grad for term in terms):
             return []
         total = torch.stack(terms).sum()
-        totals.append(float(total))
+        totals.append(float(total.detach()))
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
@@ -149,14 +149,15 @@ def frozen(candidate: Candidate) -> None:
     Batch norm of a frozen network in training mode, for one, changes with every batch.
     """
     for name in candidate.stages():
-        before, after, _ = candidate.watched(name, _outside_networks)
-        if changed := first_difference(before, after):
+        before, after = candidate.training(candidate.run(name)).tensors
+        if changed := first_difference(*(_outside_networks(tensors) for tensors in (before, after))):
             raise FailureError(
-                f"{candidate.place(f'stage `{name}`')}: `{changed}` changed in training but is not in `networks`, so it "
-                f"is lost; put it there, or keep it from training (no gradient, and eval mode in spite of train())"
+                f"{candidate.place(f'stage `{name}`')}: `{changed}` changed in training but is not in `networks`, so "
+                f"it is lost; put it there, or keep it as it is (no gradient; batch norm in eval mode, whatever "
+                f"train() says)"
             )
 
 
-def _outside_networks(stage: Stage) -> dict[str, Tensor]:
-    everything = {**dict(stage.named_parameters()), **dict(stage.named_buffers())}
-    return {name: value for name, value in everything.items() if not name.startswith("networks.")}
+def _outside_networks(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What belongs to a stage's frozen networks and losses; a tensor that the stage itself keeps is `resume`'s."""
+    return {name: value for name, value in tensors.items() if not name.startswith("networks.") and "." in name}
