@@ -242,13 +242,9 @@ class Candidate:
 
 
 def _tensors(stage: Stage) -> dict[str, Tensor]:
-    """Copies of all tensors of a stage: parameters, buffers, and those that its modules keep as plain attributes."""
-    found = {}
-    for prefix, module in stage.named_modules():
-        held = {**vars(module), **module._parameters, **module._buffers}
-        own = {key: value for key, value in held.items() if isinstance(value, Tensor)}
-        found.update({f"{prefix}.{key}" if prefix else key: value.detach().clone() for key, value in own.items()})
-    return found
+    """Copies of all parameters and buffers of a stage, saved or not."""
+    held = [*stage.named_parameters(), *stage.named_buffers()]
+    return {name: tensor.detach().clone() for name, tensor in held}
 
 
 def _other_generators() -> bytes:

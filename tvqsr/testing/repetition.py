@@ -65,7 +65,7 @@ def buffers(candidate: Candidate) -> None:
 
 
 def _unsaved(tensors: Mapping[str, Tensor], saved: set[str]) -> dict[str, Tensor]:
-    """Tensors that the networks hold but do not save: plain attributes and non-persistent buffers."""
+    """Buffers of the networks that are not saved."""
     return {key: value for key, value in tensors.items() if key.startswith("networks.") and key not in saved}
 
 

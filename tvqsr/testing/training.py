@@ -159,5 +159,4 @@ def frozen(candidate: Candidate) -> None:
 
 
 def _outside_networks(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What belongs to a stage's frozen networks and losses; a tensor that the stage itself keeps is `resume`'s."""
-    return {name: value for name, value in tensors.items() if not name.startswith("networks.") and "." in name}
+    return {name: value for name, value in tensors.items() if not name.startswith("networks.")}
