@@ -149,17 +149,17 @@ class Candidate:
         hr, lr = self.sampler(self.run(stage)).batch(0)
         return Batch(*(crops.contiguous(memory_format=torch.channels_last) for crops in (hr, lr)))
 
-    def build(self, run: Run) -> Stage:
-        """A stage before its first step, on the random state as it is."""
+    def build(self, run: Run, finished: Callable[[Run], Trained]) -> Stage:
+        """A stage before its first step, on the random state as it is; `finished` makes the runs that it needs."""
         where = f"{run.method.folder / 'method.yaml'}: stages.{run.stage}"
-        needs = Declared({name: self._trained_run(need) for name, need in run.needs.items()}, f"{where}.needs")
+        needs = Declared({name: finished(need) for name, need in run.needs.items()}, f"{where}.needs")
         plugin = self.plugin if run.method is self.method else load_plugin(run.method)
         return plugin.stage(run.stage, Declared(run.settings, f"{where}.settings"), needs)
 
     def new(self, stage: str, seed: int = 0) -> Stage:
-        """A stage of the method, as a training with that seed begins it."""
+        """A stage of the method, as a training with that seed begins it, but that nothing it needs was trained."""
         torch.manual_seed(seed)
-        return self.build(self.run(stage)).train().to(memory_format=torch.channels_last)
+        return self.build(self.run(stage), self._fresh).train().to(memory_format=torch.channels_last)
 
     def begun(self, stage: str) -> Stage:
         """A stage as it is in the first step of a training: with a running average to look at."""
@@ -179,7 +179,7 @@ class Candidate:
         others = _other_generators()
 
         def build() -> Stage:
-            made.append(self.build(run))
+            made.append(self.build(run, self._trained_run))
             before.update(_tensors(made[0]))
             return made[0]
 
@@ -199,7 +199,7 @@ class Candidate:
         self.fits += 1
         with redirect_stderr(io.StringIO()):
             return fit(
-                build or (lambda: self.build(run)),
+                build or (lambda: self.build(run, self._trained_run)),
                 sampler or self.sampler(run, seed),
                 seed=seed,
                 state=state or self.work / f"fit{self.fits}",
@@ -207,6 +207,12 @@ class Candidate:
                 runtime=Runtime(threads=1, gpus=0, checkpoint_seconds=1e6, progress_seconds=1e6),
                 label=f"{run.method.name}.{run.stage}",
             )
+
+    def _fresh(self, run: Run) -> Trained:
+        """A run with the weights that its training begins with."""
+        stage = self.build(run, self._fresh)
+        needs = {name: self._fresh(need) for name, need in run.needs.items()}
+        return Trained(run.stage, run.settings, stage.networks.state_dict(), needs)
 
     def _trained(self, stage: str) -> Trained:
         return self._trained_run(self.run(stage))

@@ -29,7 +29,6 @@ def imported(candidate: Candidate) -> None:
     ):
         if found[what]:
             raise FailureError(f"{where}: when imported, it {'; '.join(found[what][:3])}; {advice}")
-    _ = candidate.plugin
 
 
 def neighbours(candidate: Candidate) -> None:
