@@ -137,7 +137,7 @@ BAD: list[tuple[str, list[Edit], str]] = [
         [
             (PLUGIN, KEEP, f"{KEEP}{ALWAYS_THE_SAME}"),
         ],
-        r"stage `tokenizer`: seeds 0 and 1 give the same weights",
+        r"stage `tokenizer`: starts with the same weights for seeds 0 and 1",
     ),
     (
         "buffers",
@@ -197,8 +197,8 @@ BAD: list[tuple[str, list[Edit], str]] = [
     ),
     (
         "batches",
-        [(PLUGIN, TO_UNIT, f"0.5 + 0.3 * F.batch_norm({TO_UNIT}, None, None, training=True)")],
-        r"depend on what else is in the batch",
+        [(PLUGIN, TO_UNIT, TO_UNIT.replace("2 * image - 1", "F.batch_norm(image, None, None, training=True)"))],
+        r"`tokenizer.encoder.0.0` gives for an image depends on what else is in the batch",
     ),
     (
         "codes",
