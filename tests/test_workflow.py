@@ -117,7 +117,7 @@ def changed_preset(folder: Path, old: str, new: str) -> Path:
 
 def test_a_changed_training_remakes_its_stage_and_what_follows(finished: tuple[Path, str]) -> None:
     folder = finished[0]
-    changed = changed_preset(folder, "rap: {settings: {", "rap: {settings: {pixel_weight: 2.0, ")
+    changed = changed_preset(folder, "rap: {settings: {", "rap: {settings: {pixel_weight: 2.0")
     planned = jobs(plan_again(folder, preset=changed))
     assert planned["train"] == 1
     assert planned["upscale"] == 1

@@ -28,6 +28,10 @@ def load_plugin(method: Method) -> Plugin:
     if not path.is_file():
         raise UserError(f"{path}: missing; a method is a folder with method.yaml and plugin.py")
     package = f"tvqsr_method_{method.name}"
+    if package in sys.modules and list(sys.modules[package].__path__) != [str(method.folder)]:
+        # Another folder's method of the same name: a checkout's and a copy of it, in one process.
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            del sys.modules[name]
     if package not in sys.modules:
         spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
         spec.submodule_search_locations = [str(method.folder)]

@@ -129,6 +129,8 @@ class MethodSpec(Strict):
     """What a method without stages is given; with stages it follows from what the upscaling stage trains on."""
     stages: dict[Name, StageSpec] = {}
     upscales_with: Name | None = None
+    tiny: dict[Name, dict[str, Value]] = {}
+    """By stage, the smallest settings that still exercise the method: what `tvqsr check-method` and tests train."""
     differs: str
     """One sentence on what differs from the publication."""
 
@@ -213,4 +215,17 @@ def read_method(folder: Path) -> Method:
         for need in declared.needs:
             if "." not in need and need not in spec.stages:
                 raise UserError(f"{path}: stages.{stage}.needs: unknown stage `{need}`{suggestion(need, spec.stages)}")
+    _check_tiny(spec, f"{path}: tiny")
     return Method(spec, folder)
+
+
+def _check_tiny(spec: MethodSpec, where: str) -> None:
+    """Refuse settings that the stages do not have, or may not take."""
+    for stage, values in spec.tiny.items():
+        if stage not in spec.stages:
+            raise UserError(f"{where}: unknown stage `{stage}`{suggestion(stage, spec.stages)}")
+        settings = spec.stages[stage].settings
+        for name, value in values.items():
+            if name not in settings:
+                raise UserError(f"{where}.{stage}: unknown setting `{name}`{suggestion(name, settings)}")
+            settings[name].check(value, f"{where}.{stage}.{name}")

@@ -134,6 +134,8 @@ class Preset(Strict):
     efficiency: bool = False
     """Whether the cost of each entry (parameters, MACs, time, memory) is part of the whole run; it holds all cores."""
     runtime: Runtime = Runtime()
+    tiny: bool = False
+    """Start from the smallest settings of each method (`tiny` in its method.yaml) instead of the published ones."""
     training: dict[str, Any] = {}
     """Changes for every stage of every method: one budget for all."""
     methods: dict[Name, dict[Name, StageChange]] = {}

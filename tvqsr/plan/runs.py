@@ -89,7 +89,7 @@ class RunBuilder:
         if entry and entry.weights == "released":
             return self._released(method, stage, entry, where, (*above, key))
         changes = self._changes(method, stage, entry, where)
-        settings = _settings(spec, changes)
+        settings = _settings(spec, self._tiny(method, stage) + changes)
         training = self._training(spec, changes, method)
         needs = {need: self._need(method, need, entry, where, (*above, key)) for need in spec.needs}
         dataset = self._dataset(spec, changes)
@@ -127,6 +127,13 @@ class RunBuilder:
         other, stage = need.split(".", 1)
         theirs = EntrySpec(method=other, weights="released") if entry and entry.weights == "released" else None
         return self.build(self.method(other, str(method.folder / "method.yaml")), stage, theirs, where, above)
+
+    def _tiny(self, method: Method, stage: str) -> list[tuple[str, StageChange]]:
+        """The method's own smallest settings, where the preset asks for them."""
+        if not self.preset.tiny:
+            return []
+        change = StageChange(settings=method.spec.tiny.get(stage, {}))
+        return [(f"{method.folder / 'method.yaml'}: tiny.{stage}", change)]
 
     def _changes(
         self, method: Method, stage: str, entry: EntrySpec | None, where: str

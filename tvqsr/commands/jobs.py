@@ -1,0 +1,127 @@
+"""Subcommands that the workflow calls, with the results folder whose plan they follow."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tvqsr.commands.common import Step, add, stored
+from tvqsr.console import say
+
+
+def add_jobs(steps: Any) -> None:
+    """Steps that the workflow calls, with the results folder whose plan they follow."""
+
+    def job(name: str, step: Step, summary: str, *arguments: str, seed: bool = False) -> None:
+        parser = add(steps, name, step, summary)
+        parser.add_argument("results", type=Path, help="results folder, or its plan.json")
+        for argument in arguments:
+            parser.add_argument(argument)
+        if seed:
+            parser.add_argument("--seed", type=int, default=0)
+
+    job("prepare", _prepare, "make a dataset's photos present: HR and LR, with a manifest", "dataset")
+    job("train", _train, "train one stage for one seed; resumes where it stopped", "run", seed=True)
+    job("upscale-entry", _upscale_entry, "make an entry's 8-bit images of a test set", "entry", "testset", seed=True)
+    job("score-entry", _score_entry, "score those images, from the PNGs on disk", "entry", "testset", seed=True)
+    job("table", _table, "means with intervals of a table's entries, as CSV, Markdown and LaTeX", "name")
+    job("measure-entry", _measure_entry, "measure an entry's parameters, MACs, time per image and memory", "entry")
+    job("efficiency-table", _efficiency_table, "those measurements as one table: CSV, Markdown and LaTeX")
+    job("figure", _figure, "draw one figure", "name")
+    job("claims", _claims, "judge every published claim by the scores")
+    job("report", _report, "write one self-contained page of everything")
+    job("show", _show, "print the main tables, means only, and where the page is")
+    publish = add(steps, "publish", _publish, "copy a finished preset's small files into a folder for git")
+    publish.add_argument("results", type=Path)
+    publish.add_argument("target", type=Path)
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from tvqsr.data.prepare import prepare
+
+    plan = stored(options.results)
+    dataset = plan.dataset(options.dataset)
+    folder, training = plan.paths.dataset(options.dataset), plan.is_training_set(options.dataset)
+    prepare(dataset, folder, training, lambda line: say(f"[{options.dataset}] {line}"), plan.preset.data_folder)
+
+
+def _train(options: argparse.Namespace) -> None:
+    plan = stored(options.results)
+    if plan.run(options.run).released:
+        from tvqsr.train.released import import_released
+
+        import_released(plan, options.run, options.seed)
+    else:
+        from tvqsr.train.job import train
+
+        train(plan, options.run, options.seed)
+
+
+def _upscale_entry(options: argparse.Namespace) -> None:
+    plan = stored(options.results)
+    plan.entry(options.entry)
+    from tvqsr.upscale.job import upscale
+
+    upscale(plan, options.entry, options.seed, options.testset)
+
+
+def _score_entry(options: argparse.Namespace) -> None:
+    plan = stored(options.results)
+    plan.entry(options.entry)
+    from tvqsr.score.job import score
+
+    score(plan, options.entry, options.seed, options.testset)
+
+
+def _measure_entry(options: argparse.Namespace) -> None:
+    plan = stored(options.results)
+    plan.entry(options.entry)
+    from tvqsr.efficiency.job import measure_entry
+
+    measure_entry(plan, options.entry)
+
+
+def _efficiency_table(options: argparse.Namespace) -> None:
+    from tvqsr.report.efficiency import write_efficiency
+
+    write_efficiency(stored(options.results))
+
+
+def _table(options: argparse.Namespace) -> None:
+    from tvqsr.report.tables import write_table
+
+    write_table(stored(options.results), options.name)
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from tvqsr.report.figures import draw
+
+    draw(stored(options.results), options.name)
+
+
+def _claims(options: argparse.Namespace) -> None:
+    from tvqsr.report.claims import write_claims
+
+    write_claims(stored(options.results))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from tvqsr.report.page import write_page
+
+    write_page(stored(options.results))
+
+
+def _show(options: argparse.Namespace) -> None:
+    from tvqsr.report.tables import compact
+
+    plan = stored(options.results)
+    for testset in plan.table_sets("main"):
+        print(f"{compact(plan, testset)}\n")
+    print(f"report: {plan.paths.report}")
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from tvqsr.report.publish import publish
+
+    say(f"{publish(options.results, options.target)} files copied to {options.target}")
