@@ -22,11 +22,12 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     scores = scores[scores.testset == testset]
     if "psnr_y" not in set(scores.protocol):
         raise NothingToDrawError("this preset does not score psnr_y")
+    entries = [entry for entry in entries if entry.reads == "lr" and not entry.has_outputs]
+    if not entries:
+        raise NothingToDrawError("no entry that reads LR was run here")
     drawing, axes = new_figure(9, 3.6, columns=2)
     threads = set()
     for entry in entries:
-        if entry.reads == "hr" or entry.has_outputs:
-            continue
         record = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))
         threads.add(f"{record['device']}, {record['threads']} thread(s)")
         images = record["images"].values()
