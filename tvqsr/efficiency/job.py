@@ -76,7 +76,7 @@ def published_cost(
     fresh.check_all_taken()
     plugin = load_plugin(method)
     model, device = ready(plugin.given_upscaler(given) if given is not None else plugin.upscaler(trained), gpus=1)
-    reads = method.spec.stages[stage].given if stage else method.spec.reads
+    reads = method.spec.stages[stage].image_input if stage else method.spec.reads
     stages = fresh.stages.items()
     return {
         "method": method.name,

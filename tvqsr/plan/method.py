@@ -98,7 +98,7 @@ class StageSpec(Strict):
     """The authors' own weights; `released` of plugin.py reads them."""
 
     @property
-    def given(self) -> Literal["lr", "hr"]:
+    def image_input(self) -> Literal["lr", "hr"]:
         """What its networks are given to make an image: `hr` (a reconstruction) or `lr`."""
         return self.reads or ("hr" if self.trains_on == "hr" else "lr")
 

@@ -46,7 +46,7 @@ class Run:
     @property
     def reads(self) -> str:
         """What the networks of this stage are given to make an image: `hr` (a reconstruction) or `lr`."""
-        return self.spec.given
+        return self.spec.image_input
 
     def lineage(self) -> list[Run]:
         """This run and all it needs, each once, the needed before the needing."""
