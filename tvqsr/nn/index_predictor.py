@@ -63,7 +63,7 @@ class IndexHead(nn.Module):
     """Features at H/8 (B, in_channels, H/8, W/8) -> logits for each codebook.
 
     Residual and RSTB blocks, plain Swin stacks, layer norm, linear without bias. Several codebooks are predicted side
-    by side, none given another's index; logits of a coarser one are means over its positions.
+    by side, none given another's index.
     """
 
     def __init__(self, shape: Shape, in_channels: int, swin_depth: int, codebooks: tuple[Codebook, ...]) -> None:
@@ -77,12 +77,19 @@ class IndexHead(nn.Module):
 
     def forward(self, features: Tensor) -> Logits:
         x = self.swin(self.fuse(features)).permute(0, 2, 3, 1)
-        logits: Tensor = self.linear(self.norm(x)).permute(0, 3, 1, 2)
-        parts = logits.split([codebook.size for codebook in self.codebooks], dim=1)
-        return tuple(
-            F.avg_pool2d(part, codebook.stride // STRIDE) if codebook.stride > STRIDE else part
-            for part, codebook in zip(parts, self.codebooks, strict=True)
-        )
+        return split_logits(self.linear(self.norm(x)).permute(0, 3, 1, 2), self.codebooks)
+
+
+def split_logits(logits: Tensor, codebooks: tuple[Codebook, ...]) -> Logits:
+    """Logits over the codes of all codebooks (B, sum of sizes, H/8, W/8) -> those of each.
+
+    Of a codebook coarser than H/8 they are means over its positions.
+    """
+    parts = logits.split([codebook.size for codebook in codebooks], dim=1)
+    return tuple(
+        F.avg_pool2d(part, codebook.stride // STRIDE) if codebook.stride > STRIDE else part
+        for part, codebook in zip(parts, codebooks, strict=True)
+    )
 
 
 def likeliest(logits: Logits) -> Indices:
