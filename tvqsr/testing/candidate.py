@@ -26,6 +26,7 @@ from tvqsr.plan.method import Method, load_method, read_method
 from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, Runtime, TrainingData
 from tvqsr.plan.runs import Run, RunBuilder
 from tvqsr.plugins import load_plugin
+from tvqsr.testing.code import traces_of
 from tvqsr.testing.outcome import FailureError, NotApplicableError
 from tvqsr.train.loop import Fit, fit
 from tvqsr.upscale.job import ready
@@ -81,6 +82,11 @@ class Candidate:
     @cached_property
     def plugin(self) -> Plugin:
         return load_plugin(self.method)
+
+    @cached_property
+    def traces(self) -> dict[str, Any]:
+        """What importing the plugin leaves behind."""
+        return traces_of(self.folder)[self.folder]
 
     @property
     def given(self) -> str | None:

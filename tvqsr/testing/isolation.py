@@ -1,4 +1,4 @@
-"""Import a method's plugin in this process, and write what that did beside defining things: `FOLDER ANSWER.json`.
+"""Import a method's plugin in this process, and write what that did beside defining things: `ANSWER.json FOLDER ...`.
 
 Run by `tvqsr.testing.code` as a process of its own, in an empty working directory.
 """
@@ -159,4 +159,5 @@ def _values(before: Any, after: Any) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(json.dumps(traces(Path(sys.argv[1]))), encoding="utf-8")
+    found = [traces(Path(folder)) for folder in sys.argv[2:]]
+    Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")
