@@ -91,7 +91,7 @@ class Candidate:
     @property
     def given(self) -> str | None:
         """What an entry of this method must be given from outside (a checkpoint, images): nothing that is here."""
-        return getattr(self.method.spec, "given", None)
+        return self.method.spec.given
 
     @cached_property
     def builder(self) -> RunBuilder:
@@ -203,6 +203,9 @@ class Candidate:
     ) -> Fit:
         """Train a run through the suite's own loop; its checkpoint lies in `state`, or in a folder of its own."""
         self.fits += 1
+        # Before the seed is set, which their trainings would set anew.
+        for need in run.needs.values():
+            self._trained_run(need)
         with redirect_stderr(io.StringIO()):
             return fit(
                 build or (lambda: self.build(run, self._trained_run)),

@@ -16,7 +16,6 @@ import random
 import signal
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -46,7 +45,6 @@ STATE: dict[str, Callable[[], Any]] = {
     "the environment": lambda: dict(os.environ),
     "the working directory": Path.cwd,
     "sys.path": lambda: list(sys.path),
-    "warning filters": lambda: len(warnings.filters),
     "logging": lambda: (logging.root.level, len(logging.root.handlers)),
     "signal handlers": lambda: [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
 }
