@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from tvqsr.data.prepare import prepare
 from tvqsr.new_method import TEMPLATE
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.testing.candidate import Candidate
+from tvqsr.testing.code import traces_of
 from tvqsr.testing.suite import check_method
 
 ROOMS = (ROOT / "tvqsr" / "methods", ROOT / "baselines")
@@ -24,10 +26,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def traces() -> dict[Path, dict[str, Any]]:
+    return traces_of(*METHODS)
+
+
 @pytest.mark.parametrize("folder", METHODS, ids=[folder.name for folder in METHODS])
-def test_a_shipped_method_conforms(folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The same photos for all, prepared once.
+def test_a_shipped_method_conforms(
+    folder: Path, store: Path, traces: dict[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The same photos for all, prepared once, and one process to import all in.
     monkeypatch.setattr(Candidate, "store", store)
+    monkeypatch.setattr(Candidate, "traces", traces[folder])
     outcomes = {outcome.check: outcome for outcome in check_method(folder)}
     failed = [str(outcome) for outcome in outcomes.values() if outcome.status == "failed"]
     assert not failed, "\n".join(failed)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +35,33 @@ def test_every_command_line_is_valid() -> None:
     assert len(commands) >= 2
     for words in commands:
         assert callable(_parser().parse_args(words[3:]).step)
+
+
+@pytest.mark.slow
+def test_a_baseline_is_added_word_for_word(tmp_path: Path) -> None:
+    section = README.split("## Add a baseline")[1].split("\n## ")[0]
+    checkout = tmp_path / "tvqsr"
+    left_out = shutil.ignore_patterns(".*", "results", "__pycache__", "uv.lock")
+    shutil.copytree(ROOT, checkout, ignore=left_out)
+    (preset,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    (checkout / "mine.yaml").write_text(preset)
+    commands = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    assert [command.split()[2:4] for command in commands[:3]] == [
+        ["tvqsr", "new-method"],
+        ["tvqsr", "check-method"],
+        ["snakemake", "--cores"],
+    ]
+    # `uv run` as it is, but with the environment that is here and the code of the copy.
+    uv = {"UV_NO_SYNC": "1", "UV_OFFLINE": "1", "UV_PROJECT_ENVIRONMENT": sys.prefix, "PYTHONPATH": str(checkout)}
+    outputs = []
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=checkout, env=os.environ | uv, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        outputs.append(done.stdout)
+    written, checked, _, table = outputs
+    assert str(checkout / "baselines" / "my_idea") in written
+    assert not re.search("FAILED|relies on", checked)
+    assert "| Bicubic" in table
+    assert "| My idea" in table

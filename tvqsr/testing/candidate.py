@@ -26,6 +26,7 @@ from tvqsr.plan.method import Method, load_method, read_method
 from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, Runtime, TrainingData
 from tvqsr.plan.runs import Run, RunBuilder
 from tvqsr.plugins import load_plugin
+from tvqsr.testing.code import traces_of
 from tvqsr.testing.outcome import FailureError, NotApplicableError
 from tvqsr.train.loop import Fit, fit
 from tvqsr.upscale.job import ready
@@ -82,10 +83,15 @@ class Candidate:
     def plugin(self) -> Plugin:
         return load_plugin(self.method)
 
+    @cached_property
+    def traces(self) -> dict[str, Any]:
+        """What importing the plugin leaves behind."""
+        return traces_of(self.folder)[self.folder]
+
     @property
     def given(self) -> str | None:
         """What an entry of this method must be given from outside (a checkpoint, images): nothing that is here."""
-        return getattr(self.method.spec, "given", None)
+        return self.method.spec.given
 
     @cached_property
     def builder(self) -> RunBuilder:
@@ -197,6 +203,9 @@ class Candidate:
     ) -> Fit:
         """Train a run through the suite's own loop; its checkpoint lies in `state`, or in a folder of its own."""
         self.fits += 1
+        # Before the seed is set, which their trainings would set anew.
+        for need in run.needs.values():
+            self._trained_run(need)
         with redirect_stderr(io.StringIO()):
             return fit(
                 build or (lambda: self.build(run, self._trained_run)),

@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tvqsr.testing.candidate import Candidate
 from tvqsr.testing.outcome import FailureError
+
+if TYPE_CHECKING:
+    from tvqsr.testing.candidate import Candidate
 
 
 def imported(candidate: Candidate) -> None:
@@ -19,7 +20,7 @@ def imported(candidate: Candidate) -> None:
 
     The suite plans, trains and scores many methods; what one leaves behind, others would compute with.
     """
-    where, found = candidate.folder / "plugin.py", _traces(candidate.folder)
+    where, found = candidate.folder / "plugin.py", candidate.traces
     if found["error"]:
         raise FailureError(found["error"])
     for what, advice in (
@@ -33,26 +34,25 @@ def imported(candidate: Candidate) -> None:
 
 def neighbours(candidate: Candidate) -> None:
     """plugin.py leaves torch and the suite as they are for other methods: it patches nothing in them."""
-    if patched := _traces(candidate.folder)["patched"]:
+    if patched := candidate.traces["patched"]:
         raise FailureError(
             f"{candidate.folder / 'plugin.py'}: when imported, it replaces {', '.join(patched[:3])}; "
             f"other methods would compute with it; subclass or wrap instead"
         )
 
 
-@cache
-def _traces(folder: Path) -> dict[str, Any]:
-    """What importing a method's plugin did, told by `tvqsr.testing.isolation`."""
+def traces_of(*folders: Path) -> dict[Path, dict[str, Any]]:
+    """What importing each of some methods' plugins did, told by `tvqsr.testing.isolation` in one process of its own."""
     with tempfile.TemporaryDirectory(prefix="tvqsr-import-") as empty:
         answer = Path(empty).with_suffix(".json")
-        command = [sys.executable, "-B", "-m", "tvqsr.testing.isolation", str(folder), str(answer)]
+        command = [sys.executable, "-B", "-m", "tvqsr.testing.isolation", str(answer), *map(str, folders)]
         done = subprocess.run(command, cwd=empty, capture_output=True, text=True, check=False, errors="replace")
         try:
-            found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+            found = json.loads(answer.read_text(encoding="utf-8"))
         except FileNotFoundError:
             last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-            message = f"{folder / 'plugin.py'}: importing it ended the process (exit code {done.returncode}): {last}"
-            return {"error": message}
+            told = f"importing it ended the process (exit code {done.returncode}): {last}"
+            return {folder: {"error": f"{folder / 'plugin.py'}: {told}"} for folder in folders}
         finally:
             answer.unlink(missing_ok=True)
-    return found
+    return dict(zip(folders, found, strict=True))

@@ -127,7 +127,8 @@ def batches(candidate: Candidate) -> None:
     layer's values are compared sorted, since windows and heads may lie in any order.
     """
     for where, made, scale in each(candidate):
-        image = images(scale)[-1]
+        # The smallest: every layer's values are looked at.
+        image = images(scale)[1]
         both = torch.cat([image, image.flip(-1).square()])
         together, alone = _layers(made, both), [_layers(made, one[None]) for one in both]
         for (name, whole), *parts in zip(together, *alone, strict=True):

@@ -1,4 +1,4 @@
-"""Import a method's plugin in this process, and write what that did beside defining things: `FOLDER ANSWER.json`.
+"""Import a method's plugin in this process, and write what that did beside defining things: `ANSWER.json FOLDER ...`.
 
 Run by `tvqsr.testing.code` as a process of its own, in an empty working directory.
 """
@@ -16,7 +16,6 @@ import random
 import signal
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -46,7 +45,6 @@ STATE: dict[str, Callable[[], Any]] = {
     "the environment": lambda: dict(os.environ),
     "the working directory": Path.cwd,
     "sys.path": lambda: list(sys.path),
-    "warning filters": lambda: len(warnings.filters),
     "logging": lambda: (logging.root.level, len(logging.root.handlers)),
     "signal handlers": lambda: [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
 }
@@ -159,4 +157,5 @@ def _values(before: Any, after: Any) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(json.dumps(traces(Path(sys.argv[1]))), encoding="utf-8")
+    found = [traces(Path(folder)) for folder in sys.argv[2:]]
+    Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

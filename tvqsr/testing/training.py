@@ -13,7 +13,7 @@ from tvqsr.contract import Stage
 from tvqsr.testing.candidate import STEPS, Candidate, first_difference
 from tvqsr.testing.outcome import FailureError, NotApplicableError
 
-LEARNING_STEPS = 20
+LEARNING_STEPS = 12
 
 
 def builds(candidate: Candidate) -> None:
@@ -106,7 +106,7 @@ def learns(candidate: Candidate) -> None:
     stands still here, and terms in which it has a part (a gradient reaches it) are left out. The batch is always the
     same, the random state too, and the step is the last published one, at which every schedule is through. What is
     left is one fixed function of the weights, which following its gradient must lower: the least total of the later
-    half of 20 steps has to lie below the first one.
+    half of 12 steps has to lie below the first one.
     """
     looked_at = 0
     for name in candidate.stages():
