@@ -197,7 +197,7 @@ def test_codes_are_running_means_of_what_chose_them() -> None:
     torch.manual_seed(0)
     quantizer = part("quantizer").TextureQuantizer(size=4, dim=3, stride=2)
     codes = quantizer.codes.double().numpy().copy()
-    sums, counts = codes.copy(), np.zeros(4)
+    sums, counts = codes.copy(), np.ones(4)
     for step in range(2):
         features = torch.randn(2, 3, 4, 4)
         vectors = features.permute(0, 2, 3, 1).reshape(-1, 3).double().numpy()

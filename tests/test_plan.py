@@ -37,7 +37,7 @@ def runs_by_stage(plan: Plan) -> dict[str, str]:
             r"datasets\.photos_test: unknown source `skimage_tst`; did you mean",
         ),
         (lambda p: p["datasets"]["photos_test"].update(source="skimage_train"), r"used for training and for testing"),
-        (lambda p: p["training"].update(hr_crop=72), r"hr_crop of .*: 72 is not a multiple of 32"),
+        (lambda p: p["training"].update(hr_crop=80), r"hr_crop of .*: 80 is not a multiple of 32"),
         (lambda p: p["training"].update(learning_rate=float("inf")), r"training: `learning_rate`"),
         (lambda p: p["training"].update(learning_rate=True), r"training: `learning_rate`"),
         (lambda p: p["training"].update(ema="0.5"), r"training: `ema`"),

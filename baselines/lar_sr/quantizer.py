@@ -10,7 +10,8 @@ from tvqsr.nn.quantizers.ema import EmaQuantizer
 class TextureQuantizer(EmaQuantizer):
     """Codes by running means as LAR-SR has them: they start as N(0, 1), and none is restarted (released code).
 
-    Its loss is the commitment, not yet weighted.
+    Its loss is the commitment, not yet weighted. Counts start at one instead of the released code's zero, by which the
+    first steps would divide, and throw every unused code out a hundred thousandfold.
     """
 
     FEWEST = 0.0
@@ -20,4 +21,3 @@ class TextureQuantizer(EmaQuantizer):
         self.codebooks = (Codebook(size, stride),)
         self.loss = CodeLoss(codebook=0.0, commitment=1.0)
         self.sums.copy_(self.codes.normal_())
-        self.counts.zero_()
