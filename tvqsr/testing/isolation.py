@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,9 @@ def _parts() -> dict[str, int]:
     modules = [module for name, module in list(sys.modules.items()) if name in NEIGHBOURS or name.startswith("tvqsr.")]
     for module in modules:
         for name, value in _members(module).items():
-            found[f"{module.__name__}.{name}"] = id(value)
+            # torch itself wraps some of its functions when its compiler is imported, as libraries do.
+            wrapped = vars(value).get("_torchdynamo_orig_callable") if isinstance(value, FunctionType) else None
+            found[f"{module.__name__}.{name}"] = id(wrapped or value)
             if isinstance(value, type) and value.__module__.startswith(("torch.nn", "tvqsr.")):
                 found |= {f"{value.__module__}.{value.__name__}.{key}": id(part) for key, part in vars(value).items()}
     return found
