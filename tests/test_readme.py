@@ -43,9 +43,9 @@ def test_a_baseline_is_added_word_for_word(tmp_path: Path) -> None:
     checkout = tmp_path / "tvqsr"
     left_out = shutil.ignore_patterns(".*", "results", "__pycache__", "uv.lock")
     shutil.copytree(ROOT, checkout, ignore=left_out)
-    (preset,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
-    (checkout / "mine.yaml").write_text(preset)
-    commands = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    blocks = [block for block in section.split("\n\n") if block.startswith("    ")]
+    (checkout / "mine.yaml").write_text(next(block for block in blocks if "extends:" in block))
+    commands = [line.strip() for block in blocks for line in block.splitlines() if re.match(" {4}(uv run|cat) ", line)]
     assert [command.split()[2:4] for command in commands[:3]] == [
         ["tvqsr", "new-method"],
         ["tvqsr", "check-method"],

@@ -155,7 +155,10 @@ class Plugin(Protocol):
         """The networks and losses of one stage; `needs` are the finished runs that `method.yaml` names."""
 
     def upscaler(self, trained: Trained | None) -> Upscaler:
-        """The method in inference, from the run of its upscaling stage; None for a method without stages."""
+        """The method in inference, from the run of a stage that makes images; None for a method without stages.
+
+        Raises UserError for a stage that is only there for another and makes none.
+        """
 
     def released(self, run: Trained, checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights (`network.parameter`) of a run from the authors' checkpoint, a flat mapping of their names.

@@ -202,10 +202,10 @@ class Candidate:
         build: Callable[[], Stage] | None = None,
     ) -> Fit:
         """Train a run through the suite's own loop; its checkpoint lies in `state`, or in a folder of its own."""
-        self.fits += 1
         # Before the seed is set, which their trainings would set anew.
         for need in run.needs.values():
             self._trained_run(need)
+        self.fits += 1
         with redirect_stderr(io.StringIO()):
             return fit(
                 build or (lambda: self.build(run, self._trained_run)),

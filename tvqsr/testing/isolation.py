@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ STATE: dict[str, Callable[[], Any]] = {
     "signal handlers": lambda: [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
 }
 WATCHED = ("os.mkdir", "os.remove", "os.rename", "os.system", "socket.connect", "subprocess.Popen")
+TORCH = Path(torch.__file__).parent
 NEIGHBOURS = ("torch", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.optim", "torch.random", "numpy")
 
 
@@ -127,10 +128,16 @@ def _parts() -> dict[str, int]:
     modules = [module for name, module in list(sys.modules.items()) if name in NEIGHBOURS or name.startswith("tvqsr.")]
     for module in modules:
         for name, value in _members(module).items():
-            found[f"{module.__name__}.{name}"] = id(value)
+            found[f"{module.__name__}.{name}"] = id(_unwrapped(value))
             if isinstance(value, type) and value.__module__.startswith(("torch.nn", "tvqsr.")):
                 found |= {f"{value.__module__}.{value.__name__}.{key}": id(part) for key, part in vars(value).items()}
     return found
+
+
+def _unwrapped(value: Any) -> Any:
+    """The function inside a wrapper of torch's own: its compiler, once imported, wraps some of torch's functions."""
+    by_torch = isinstance(value, FunctionType) and Path(value.__code__.co_filename).is_relative_to(TORCH)
+    return getattr(value, "__wrapped__", value) if by_torch else value
 
 
 def _members(module: ModuleType) -> dict[str, Any]:
