@@ -117,7 +117,7 @@ def test_running_averages_against_the_library(monkeypatch: pytest.MonkeyPatch) -
         codes, indices, loss = theirs(features.movedim(1, 3).reshape(1, -1, DIM))
         assert torch.equal(quantized.indices[0].flatten(), indices[0])
         assert torch.allclose(rows(quantized.codes), codes[0].double(), atol=1e-6)
-        assert float(quantized.loss) == pytest.approx(float(loss), rel=1e-5)
+        assert quantized.loss.item() == pytest.approx(float(loss), rel=1e-5)
         assert torch.allclose(ours.codes, theirs.codebook, atol=1e-6)
     assert not torch.allclose(ours.codes, made(QuantizerSpec("vq_ema", 16, 1, DIM, "textbook")).vectors()[0])
 
@@ -161,7 +161,7 @@ def test_groups_are_quantised_apart(convention: Any, codebook: float, commit: fl
     expected = torch.cat(parts, dim=1)
     assert torch.allclose(rows(quantized.codes), expected, atol=1e-6)
     distance = (rows(features) - expected).square().mean()
-    assert float(quantized.loss) == pytest.approx((codebook + commit) * float(distance), rel=1e-5)
+    assert quantized.loss.item() == pytest.approx((codebook + commit) * float(distance), rel=1e-5)
     quantized.loss.backward()
     assert features.grad is not None
     assert torch.allclose(rows(features.grad), commit * 2 * (rows(features) - expected) / features.numel(), atol=1e-7)
@@ -189,7 +189,7 @@ def test_the_fine_codes_are_chosen_given_the_coarse() -> None:
     assert torch.equal(quantized.indices[0], top) and torch.equal(quantized.indices[1], bottom)
     assert torch.allclose(quantized.codes.double(), bottom_codes + raised, atol=1e-5)
     distances = (coarse - top_codes).square().mean() + (fine - bottom_codes).square().mean()
-    assert float(quantized.loss) == pytest.approx(1.25 * float(distances), rel=1e-5)
+    assert quantized.loss.item() == pytest.approx(1.25 * float(distances), rel=1e-5)
     quantizer(features, 0).codes.square().sum().backward()
     assert all(getattr(quantizer, layer).weight.grad.abs().sum() > 0 for layer in ("down", "up", "given"))
 
@@ -253,7 +253,7 @@ def test_signs_make_the_index_and_entropy_the_loss() -> None:
 
     expected = 0.1 * (entropy(probabilities).mean() - entropy(probabilities.mean(dim=0)))
     assert abs(float(expected)) > 0.01
-    assert float(quantized.loss) == pytest.approx(float(expected), rel=1e-4)
+    assert quantized.loss.item() == pytest.approx(float(expected), rel=1e-4)
     assert torch.allclose(
         quantizer.vectors()[0],
         F.linear(codes.float(), quantizer.signs.project_out.weight) + quantizer.signs.project_out.bias,
@@ -272,7 +272,7 @@ def test_simvq_moves_all_codes_by_one_layer(convention: Any, codebook: float, co
     assert torch.equal(quantized.indices[0].flatten(), chosen)
     codes = (frozen @ layer.detach().double().t())[chosen]
     off = rows(features) - codes
-    assert float(quantized.loss) == pytest.approx((codebook + commit) * float(off.square().mean()), rel=1e-5)
+    assert quantized.loss.item() == pytest.approx((codebook + commit) * float(off.square().mean()), rel=1e-5)
     (straight,) = torch.autograd.grad((quantized.codes * weights).sum(), features, retain_graph=True)
     assert torch.equal(straight, weights)
     quantized.loss.backward()

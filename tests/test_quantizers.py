@@ -156,7 +156,7 @@ def test_only_training_steps_change_anything(spec: QuantizerSpec) -> None:
     quantizer.indices(features)
     assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
     if spec.kind == "lfq":
-        assert float(quantized.loss) == 0
+        assert quantized.loss.item() == 0
     quantizer(features, 0)
     changed = {name for name, value in quantizer.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == ({"codes", "sums", "counts"} if spec.kind == "vq_ema" else set())
@@ -186,7 +186,7 @@ def test_codes_wait_and_are_then_filled_or_need_no_remedy(spec: QuantizerSpec) -
         assert quantizer.quantize_from == 0
         assert torch.allclose(passed.codes, quantizer.lookup(passed.indices), atol=1e-6)
         return
-    assert float(passed.loss) == 0
+    assert passed.loss.item() == 0
     assert all(torch.equal(*pair) for pair in zip(quantizer.vectors(), first, strict=True))
     if spec.kind != "hierarchical":
         assert torch.equal(passed.codes, features)
