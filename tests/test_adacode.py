@@ -187,6 +187,8 @@ def test_the_last_stage_starts_from_the_firsts_discriminator_projections_and_mix
 def test_images_of_any_even_size_and_the_use_of_each_basis(plan: Plan, size: tuple[int, int]) -> None:
     run = run_of(plan, "adacode", "sr")
     model: Any = load_plugin(run.method).upscaler(untrained(run)[1])
+    # Only odd sides are extended before the authors' own padding.
+    assert model.multiple == 2
     height, width = size
     torch.manual_seed(0)
     lr, hr = torch.rand(2, 3, height, width), torch.rand(2, 3, 4 * height, 4 * width)
@@ -202,6 +204,21 @@ def test_images_of_any_even_size_and_the_use_of_each_basis(plan: Plan, size: tup
     assert [book["size"] for book in told["codebooks"]] == [8, 4, 4]
     assert [sum(book["counts"]) for book in told["codebooks"]] == [height * width // 4] * 3
     assert told["bits_per_position"] == 3 + 2 + 2
+
+
+def test_lr_and_hr_are_padded_to_the_next_whole_window(plan: Plan) -> None:
+    """Windows of 4: LR of 16 x 14 to 24 x 16, HR of 40 x 72 to 64 x 96, mirrored with the edge repeated."""
+    sr_run, rec_run = (run_of(plan, "adacode", stage) for stage in ("sr", "bases_and_mix"))
+    sr: Any = load_plugin(sr_run.method).upscaler(untrained(sr_run)[1])
+    rec: Any = load_plugin(rec_run.method).upscaler(untrained(rec_run)[1])
+    torch.manual_seed(0)
+    lr, hr = torch.rand(1, 3, 16, 14), torch.rand(1, 3, 40, 72)
+    with torch.no_grad():
+        wide_lr = torch.from_numpy(np.pad(lr.numpy(), ((0, 0), (0, 0), (0, 8), (0, 2)), mode="symmetric"))
+        features, mixed = sr.network(wide_lr, sr.bases)
+        assert torch.allclose(sr(lr), sr.bases.decoder(mixed.fused, features)[..., :64, :56], atol=1e-5)
+        wide_hr = torch.from_numpy(np.pad(hr.numpy(), ((0, 0), (0, 0), (0, 24), (0, 24)), mode="symmetric"))
+        assert torch.allclose(rec(hr), rec.tokenizer(wide_hr)[..., :40, :72], atol=1e-5)
 
 
 def test_a_reconstruction_has_the_size_of_its_image(plan: Plan) -> None:

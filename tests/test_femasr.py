@@ -118,6 +118,8 @@ def test_each_player_moves_its_own(plan: Plan, stage_name: str) -> None:
 def test_images_of_any_even_size_are_decoded_from_the_codes_told(plan: Plan, size: tuple[int, int]) -> None:
     run = run_of(plan, "femasr", "lq")
     model: Any = load_plugin(run.method).upscaler(untrained(run)[1])
+    # Only odd sides are extended before the authors' own padding.
+    assert model.multiple == 2
     height, width = size
     torch.manual_seed(0)
     lr = torch.rand(2, 3, height, width)
@@ -165,3 +167,14 @@ def test_the_published_training_is_the_released_one() -> None:
         assert (stage.training.ema, stage.training.betas, stage.training.schedule) == (0, (0.9, 0.99), "constant")
     hq = {name: setting.default for name, setting in stages["hq"].settings.items()}
     assert (hq["codebook_size"], hq["code_channels"], hq["semantic_weight"], hq["gan_weight"]) == (1024, 512, 0.1, 0.1)
+
+
+@pytest.mark.parametrize("method", ["femasr", "adacode"])
+def test_the_full_reproduction_is_of_bsrgans_degradation(method: str) -> None:
+    plan = Plan.load("paper", {"entries": [method, f"{method}_rec"]})
+    assert all(testset.endswith("_bsrgan") for testset in plan.test_sets(method))
+    published = load_method(method, "here").spec.stages
+    assert {run.stage for run in plan.runs.values()} == set(published)
+    for run in plan.runs.values():
+        assert (run.dataset, run.training) == ("df2k", published[run.stage].training)
+        assert (run.training.crop, run.training.degradation) == ("rescaled", "bsrgan")
