@@ -131,7 +131,7 @@ def random_vgg(monkeypatch: pytest.MonkeyPatch) -> nn.Sequential:
     """VGG19's convolutions with torchvision's layers and random weights, in place of the trained ones."""
     torch.manual_seed(0)
     layers = make_layers(cfgs["E"])
-    monkeypatch.setattr(vgg_loss, "_vgg19", lambda: layers)
+    monkeypatch.setattr(vgg_loss, "_vgg19", lambda otherwise: layers)
     return layers
 
 
