@@ -191,7 +191,7 @@ def test_a_stage_sees_the_running_average_of_its_generator(sampler: CropSampler,
         def losses(self, player: str, batch: Batch, step: int) -> Terms:
             if player == self.generator:
                 mine = next(self.moved_by(player).parameters()).detach()
-                seen.append(float((mine - next(self.averaged[0].parameters())).abs().max()))
+                seen.append((mine - next(self.averaged[0].parameters()).detach()).abs().max().item())
             return super().losses(player, batch, step)
 
     run(Watching, sampler, tmp_path / "a")

@@ -8,31 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tvqsr.nn.adversarial import adaptive_weight, discriminator_hinge, generator_hinge
 from tvqsr.nn.autoencoder import ImagePath, Shape, TextureEncoder
 from tvqsr.nn.blocks import ResBlock, norm_layer
-from tvqsr.nn.discriminator import PatchDiscriminator
-from tvqsr.nn.perceptual import PerceptualInput, perceptual_loss
+from tvqsr.nn.image_loss import ImageLoss, ImageLossSettings
 
 MEETINGS = {"at_quarter": (5, 2), "at_half": (3, 4)}
 """Where encoder and decoder meet, by resolution: index of the layer of `TextureEncoder`, of `ImagePath`."""
 
 
 @dataclass(frozen=True)
-class FusionSettings:
+class FusionSettings(ImageLossSettings):
     """Settings of the stage `fusion`; the published values are in `method.yaml`."""
 
     fidelity: float
     index_weight: float
     feature_weight: float
-    pixel_weight: float
-    perceptual: str
-    perceptual_input: PerceptualInput
-    perceptual_weight: float
-    gan_weight: float
-    gan_start: int
-    discriminator_width: int
-    discriminator_layers: int
 
 
 class Modulation(nn.Module):
@@ -99,36 +89,6 @@ def encoder_levels(encoder: TextureEncoder, image: Tensor) -> tuple[Tensor, dict
     return x, levels
 
 
-class FusionLoss(nn.Module):
-    """L1, LPIPS and a hinge GAN term, whose adaptive weight is at most `gan_weight`, on images in nominal [-1, 1]."""
-
-    def __init__(self, settings: FusionSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        self.perceptual = perceptual_loss(settings.perceptual, settings.perceptual_input)
-        self._fake: Tensor | None = None
-
-    def new_discriminator(self) -> PatchDiscriminator:
-        return PatchDiscriminator(self.settings.discriminator_width, self.settings.discriminator_layers)
-
-    def generator(
-        self, fake: Tensor, real: Tensor, discriminator: nn.Module, measured_at: Tensor, step: int
-    ) -> dict[str, Tensor]:
-        """Weighted terms of the generator; keeps the fake for the discriminator's turn."""
-        weights = self.settings
-        self._fake = fake.detach()
-        terms = {"pixel": weights.pixel_weight * F.l1_loss(fake.float(), real)}
-        if self.perceptual is not None:
-            terms["perceptual"] = weights.perceptual_weight * self.perceptual(fake, real)
-        if weights.gan_weight > 0 and step >= weights.gan_start:
-            adversarial = generator_hinge(discriminator(fake))
-            balance = adaptive_weight(torch.stack(list(terms.values())).sum(), adversarial, measured_at)
-            terms["gan"] = weights.gan_weight * balance.clamp(max=1.0) * adversarial
-        return terms
-
-    def discriminator(self, real: Tensor, discriminator: nn.Module, step: int) -> dict[str, Tensor]:
-        """The discriminator's hinge loss, on the fake of the generator's turn in the same step."""
-        if step < self.settings.gan_start:
-            return {}
-        assert self._fake is not None, "the generator moves first"
-        return {"hinge": discriminator_hinge(discriminator(real), discriminator(self._fake))}
+def fusion_loss(settings: FusionSettings) -> ImageLoss:
+    """L1, LPIPS and a hinge GAN term, whose adaptive weight is at most `gan_weight`; the discriminator's own is 1."""
+    return ImageLoss(settings, pixel=F.l1_loss, most=1.0, hinge_weight=1.0)

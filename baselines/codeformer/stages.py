@@ -8,11 +8,12 @@ from torch.nn import functional as F
 
 from tvqsr.contract import Indices, Stage, Terms
 from tvqsr.data.crops import Batch
+from tvqsr.nn.image_loss import players
 from tvqsr.nn.index_predictor import Logits, index_loss, likeliest
 from tvqsr.nn.quantize import Quantizer
 from tvqsr.nn.vq_tokenizer import Tokenizer
 
-from .fusion import Fusion, FusionLoss, FusionSettings
+from .fusion import Fusion, FusionSettings, fusion_loss
 from .predictor import Predictor, PredictorSettings
 
 
@@ -42,14 +43,13 @@ class FusionStage(Stage):
     """
 
     def __init__(self, settings: FusionSettings, predictor: Predictor, tokenizer: Tokenizer) -> None:
-        loss = FusionLoss(settings)
+        loss = fusion_loss(settings)
         networks = {
             "predictor": predictor,
             "fusion": Fusion(tokenizer.settings.shape),
             "discriminator": loss.new_discriminator(),
         }
-        players: dict[str, tuple[str, ...]] = {"generator": ("predictor", "fusion")}
-        super().__init__(networks, players | ({"discriminator": ("discriminator",)} if settings.gan_weight > 0 else {}))
+        super().__init__(networks, players(settings, "predictor", "fusion"))
         self.settings, self.loss, self.tokenizer = settings, loss, tokenizer.requires_grad_(False)
 
     def losses(self, player: str, batch: Batch, step: int) -> Terms:

@@ -5,6 +5,7 @@ Stage 1 and stage 3 share it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -33,12 +34,20 @@ class ImageLossSettings:
 class ImageLoss(nn.Module):
     """Losses of a generator and of its discriminator on images in nominal [-1, 1], (B, 3, H, W).
 
-    Keeps the last fake for the discriminator's turn.
+    Keeps the last fake for the discriminator's turn. `pixel` is the distance of images. `most` bounds the adaptive
+    weight. `hinge_weight` is the discriminator's own, `gan_weight` where it is None (TVQ&RAP's released code).
     """
 
-    def __init__(self, settings: ImageLossSettings) -> None:
+    def __init__(
+        self,
+        settings: ImageLossSettings,
+        pixel: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+        most: float | None = None,
+        hinge_weight: float | None = None,
+    ) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.pixel, self.most = settings, pixel, most
+        self.hinge_weight = settings.gan_weight if hinge_weight is None else hinge_weight
         self.perceptual = perceptual_loss(settings.perceptual, settings.perceptual_input)
         self._fake: Tensor | None = None
 
@@ -51,24 +60,22 @@ class ImageLoss(nn.Module):
         """Weighted terms of the generator; the GAN term's adaptive weight is measured at parameter `measured_at`."""
         weights = self.settings
         self._fake = fake.detach()
-        terms = {"pixel": weights.pixel_weight * F.mse_loss(fake, real)}
+        terms = {"pixel": weights.pixel_weight * self.pixel(fake, real)}
         if self.perceptual is not None:
             terms["perceptual"] = weights.perceptual_weight * self.perceptual(fake, real)
         if weights.gan_weight > 0 and step >= weights.gan_start:
             adversarial = generator_hinge(discriminator(fake))
             balance = adaptive_weight(torch.stack(list(terms.values())).sum(), adversarial, measured_at)
+            balance = balance if self.most is None else balance.clamp(max=self.most)
             terms["gan"] = weights.gan_weight * balance * adversarial
         return terms
 
     def discriminator(self, real: Tensor, discriminator: nn.Module, step: int) -> dict[str, Tensor]:
-        """The discriminator's hinge loss, weighted like the generator's (released code).
-
-        On the fake of the generator's turn in the same step.
-        """
+        """The discriminator's hinge loss, weighted, on the fake of the generator's turn in the same step."""
         if step < self.settings.gan_start:
             return {}
         assert self._fake is not None, "the generator moves first"
-        return {"hinge": self.settings.gan_weight * discriminator_hinge(discriminator(real), discriminator(self._fake))}
+        return {"hinge": self.hinge_weight * discriminator_hinge(discriminator(real), discriminator(self._fake))}
 
 
 def players(settings: ImageLossSettings, *generator: str) -> dict[str, tuple[str, ...]]:

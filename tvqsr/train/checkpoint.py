@@ -47,6 +47,8 @@ class Checkpoint:
             "average": self.average.state_dict(),
             "optimisers": {player: optimiser.state_dict() for player, optimiser in self.optimisers.items()},
             "random": torch.get_rng_state(),
+            # Dropout and the like draw on the device; without one, an empty list.
+            "random_of_gpus": torch.cuda.get_rng_state_all(),
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -75,6 +77,7 @@ class Checkpoint:
             optimiser.load_state_dict(state["optimisers"][player])
         self.curve, self.seconds = state["curve"], state["seconds"]
         torch.set_rng_state(state["random"].cpu())
+        torch.cuda.set_rng_state_all([random.cpu() for random in state["random_of_gpus"]])
         return int(state["step"])
 
 
