@@ -131,7 +131,7 @@ def test_an_installed_package_takes_part_from_preset_to_table(tvqsr: Command, wo
     root = workspace / "results" / "mine"
     table = pd.read_csv(root / "tables" / "main.photos_test.csv")
     scores = pd.read_parquet(root / "scores" / "my_idea" / "seed0" / "photos_test.parquet")
-    assert set(table.title) == {"Bicubic", "My idea"}
+    assert set(table.entry) == {"bicubic", "my_idea"}
     assert scores.value.notna().all()
     assert len(scores) == 5
     claims = pd.read_csv(root / "claims.csv")
