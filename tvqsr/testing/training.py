@@ -65,7 +65,7 @@ def _check_terms(terms: Any, moved: nn.Module, where: str) -> None:
             found = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
             raise FailureError(f"{where}: `{term}`: expected a scalar tensor, found {found}; take a mean?")
         if not bool(value.isfinite()):
-            raise FailureError(f"{where}: `{term}` is {float(value)}; expected a finite number")
+            raise FailureError(f"{where}: `{term}` is {value.item()}; expected a finite number")
     if terms and not _reaches(terms.values(), moved.parameters()):
         raise FailureError(
             f"{where}: no gradient of {', '.join(terms)} reaches the networks that the player moves; "
