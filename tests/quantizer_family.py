@@ -18,7 +18,7 @@ SPECS = [
     QuantizerSpec(kind, *SIZES.get(kind, (16, 1)), dim=DIM, convention="textbook") for kind in get_args(QuantizerKind)
 ]
 FILLED = ("vq", "vq_ema", "rq", "grouped", "hierarchical", "rotation")
-"""Those that wait for `quantize_from`."""
+"""Those whose codes are put on features when the waiting ends."""
 
 every = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
 

@@ -200,6 +200,11 @@ BAD: list[tuple[str, list[Edit], str]] = [
         r"`tokenizer.encoder.0.0` gives for an image depends on what else is in the batch",
     ),
     (
+        "batches",
+        [(PLUGIN, TO_UNIT, TO_UNIT.replace("2 * image - 1", "2 * image.flip(0) - 1"))],
+        r"`tokenizer.encoder.0.0` gives for an image depends on what else is in the batch",
+    ),
+    (
         "codes",
         [
             (

@@ -8,12 +8,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from tvqsr.cli import _parser
+from tvqsr.plan import Plan
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    ")]
@@ -35,6 +38,21 @@ def test_every_command_line_is_valid() -> None:
     assert len(commands) >= 2
     for words in commands:
         assert callable(_parser().parse_args(words[3:]).step)
+
+
+def test_other_peoples_work_is_planned_word_for_word(workspace: Path) -> None:
+    section = README.split("## Compare with other people's weights and outputs")[1].split("\n## ")[0]
+    block = next(block for block in section.split("\n\n") if block.startswith("    "))
+    Path("mine.yaml").write_text(textwrap.dedent(block))
+    (command,) = re.findall(r"`uv run snakemake .*?--config (preset=.*?)`", section)
+    words = dict(word.split("=", 1) for word in shlex.split(command))
+    plan = Plan.load(words["preset"], {"entries": yaml.safe_load(words["entries"])})
+    assert {name: entry.title.partition(" (")[2] for name, entry in plan.entries.items()} == {
+        "bicubic": "",
+        "hat": "weights given)",
+        "theirs": "outputs given)",
+    }
+    assert not plan.runs
 
 
 @pytest.mark.slow

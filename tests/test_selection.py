@@ -181,6 +181,16 @@ def test_a_comparison_under_two_budgets_is_refused(preset: Preset, changed: Any,
     assert f"tables.fair: `vq` and `other` differ in {difference}" in str(error.value)
 
 
+def test_entries_are_compared_in_what_the_first_of_a_table_lacks(preset: Preset) -> None:
+    def change(content: dict[str, Any]) -> None:
+        finer = {"tokenizer": {"settings": {"structure_scale": 16}}}
+        content["entries"]["tvq_fine"] = {"method": "tvqrap", "upscales_with": "predictor", "stages": finer}
+        content["tables"] = {"fair": {"title": "Fair", "entries": ["vq", "tvq", "tvq_fine"], "varies": []}}
+
+    with pytest.raises(UserError, match=r"`tvq` and `tvq_fine` differ in .*structure_scale: 32 against 16"):
+        Plan.load(str(preset(change)))
+
+
 def test_choices_may_be_explained() -> None:
     setting = Setting(default="vq", choices={"vq": "one codebook", "fsq": "no codebook"})
     assert setting.check("fsq", "here") == "fsq"

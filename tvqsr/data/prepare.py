@@ -31,22 +31,22 @@ def prepare(
 ) -> None:
     """Prepare a dataset in `folder`; sets got by hand lie in `data_folder`.
 
-    HR is cut right and bottom to multiples of the scale. LR is the set's own, or made as `degradation` says, and
-    rounded to 8 bits. Testing: `HR/*.png` and `LR/*.png`. Training: `hr.u8` and `lr.u8`, all photos' samples one after
-    another, or with `store: files` the photos where they are. `manifest.json` lists them.
+    HR of which LR is made is first cut right and bottom to multiples of `multiple`. LR is the set's own, or made as
+    `degradation` says, and rounded to 8 bits. Testing: `HR/*.png` and `LR/*.png`. Training: `hr.u8` and `lr.u8`, all
+    photos' samples one after another, or with `store: files` the photos where they are. `manifest.json` lists them.
     """
     for old in ("HR", "LR"):
         shutil.rmtree(folder / old, ignore_errors=True)
     photos = obtain(dataset, data_folder, folder, report)
     left_out: list[dict[str, str]] = []
     if not for_training:
-        images = _write_pngs(folder, photos, dataset.degradation)
+        images = _write_pngs(folder, photos, dataset)
     elif not photos.hr:
         raise UserError(f"{photos.title}: has no HR and cannot be trained on")
     elif dataset.store == "files":
         images, left_out = _list_files(photos, report)
     else:
-        images = _write_store(folder, _made_pairs(photos, dataset.degradation))
+        images = _write_store(folder, _made_pairs(photos, dataset))
     write_json(
         folder / "manifest.json",
         {
@@ -64,13 +64,13 @@ def prepare(
     report(f"{len(images)} photos, {megapixels:.1f} megapixels")
 
 
-def _made_pairs(photos: Photos, degradation: Degradation) -> Iterator[tuple[str, Path, Pixels, Pixels]]:
+def _made_pairs(photos: Photos, dataset: DatasetSpec) -> Iterator[tuple[str, Path, Pixels, Pixels]]:
     """Name, file, HR and LR made of it."""
     for name, file in photos.hr.items():
-        hr = mod_crop(read_image(file), SCALE)
-        if min(hr.shape[:2]) < SCALE:
-            raise UserError(f"{file}: is smaller than {SCALE} x {SCALE} pixels")
-        yield name, file, hr, _degraded(hr, degradation, name)
+        hr, least = mod_crop(read_image(file), dataset.multiple), dataset.multiple
+        if min(hr.shape[:2]) < least:
+            raise UserError(f"{file}: is smaller than {least} x {least} pixels")
+        yield name, file, hr, _degraded(hr, dataset.degradation, name)
 
 
 def _degraded(hr: Pixels, degradation: Degradation, name: str) -> Pixels:
@@ -103,9 +103,9 @@ def _described(name: str, file: Path, hr_shape: tuple[int, ...]) -> dict[str, An
     return {"name": name, "source": file.name, "source_sha256": sha256(file), "height": height, "width": width}
 
 
-def _write_pngs(folder: Path, photos: Photos, degradation: Degradation) -> list[dict[str, Any]]:
+def _write_pngs(folder: Path, photos: Photos, dataset: DatasetSpec) -> list[dict[str, Any]]:
     images = []
-    for name, file, hr, lr in _given_pairs(photos) if photos.lr else _made_pairs(photos, degradation):
+    for name, file, hr, lr in _given_pairs(photos) if photos.lr else _made_pairs(photos, dataset):
         written = {"lr": lr} if hr is None else {"hr": hr, "lr": lr}
         image = _described(name, file, (lr.shape[0] * SCALE, lr.shape[1] * SCALE))
         for kind, pixels in written.items():

@@ -18,15 +18,19 @@ def check_alike(table: TableSpec, runs: Mapping[str, Run | None], where: str) ->
     """
     if table.varies is None:
         return
-    seen: dict[str, tuple[str, Run]] = {}
+    seen: dict[str, list[tuple[str, Run]]] = {}
     for entry in table.entries:
         run = runs[entry]
         for stage in run.lineage() if run else []:
-            first, other = seen.setdefault(stage.stage, (entry, stage))
-            if difference := _difference(other, stage, table.varies):
-                raise UserError(
-                    f"{where}: `{first}` and `{entry}` differ in {difference}; make them equal, or name it in `varies`"
-                )
+            # With all before it: the first of them may lack settings that two others share.
+            others = seen.setdefault(stage.stage, [])
+            for other, theirs in others:
+                if difference := _difference(theirs, stage, table.varies):
+                    raise UserError(
+                        f"{where}: `{other}` and `{entry}` differ in {difference}; make them equal, "
+                        f"or name it in `varies`"
+                    )
+            others.append((entry, stage))
 
 
 def _difference(one: Run, other: Run, varies: tuple[str, ...]) -> str | None:

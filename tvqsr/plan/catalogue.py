@@ -91,7 +91,8 @@ def dataset_identity(dataset: DatasetSpec, where: str) -> dict[str, Any]:
         else:
             # A set got by hand is planned before it is there: its name stands for it.
             photos = source.sha256 if isinstance(source, ArchiveSource) else dataset.source
-    return {"photos": photos, "degradation": dataset.degradation, "store": dataset.store}
+    cut = {} if dataset.multiple == DatasetSpec.model_fields["multiple"].default else {"multiple": dataset.multiple}
+    return {"photos": photos, "degradation": dataset.degradation, "store": dataset.store} | cut
 
 
 def photo_folders(dataset: DatasetSpec, data_folder: str) -> tuple[Path | None, Path | None]:

@@ -34,6 +34,8 @@ class DatasetSpec(Strict):
     degradation: Degradation = "bicubic"
     """How LR is made of HR where none is given: MATLAB's antialiased bicubic, ResShift's test degradation, BSRGAN's, or
     BSRGAN's extended one."""
+    multiple: Annotated[int, Field(ge=4, multiple_of=4)] = 4
+    """What HR's sides are cut to multiples of, before LR is made of it."""
     store: Literal["pixels", "files"] = "pixels"
     """Of a training set: all pixels in one file, or photos decoded as they are needed (for sets beyond the disk)."""
     crop: Annotated[int, Field(ge=0)] | None = None

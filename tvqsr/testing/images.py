@@ -123,8 +123,9 @@ def repeats(candidate: Candidate) -> None:
 def batches(candidate: Candidate) -> None:
     """An image comes out the same alone and in a batch.
 
-    Layer by layer, too: after a few steps a codebook may give every image the same codes, which would hide it. A
-    layer's values are compared sorted, since windows and heads may lie in any order.
+    Layer by layer, too: after a few steps a codebook may give every image the same codes, which would hide it.
+    Values are compared sorted, since heads and patches may lie in any order and rounding may move a code: image by
+    image where a layer's first axis is the batch, else all together (windows).
     """
     for where, made, scale in each(candidate):
         # The smallest: every layer's values are looked at.
@@ -132,8 +133,12 @@ def batches(candidate: Candidate) -> None:
         both = torch.cat([image, image.flip(-1).square()])
         together, alone = _layers(made, both), [_layers(made, one[None]) for one in both]
         for (name, whole), *parts in zip(together, *alone, strict=True):
-            apart = torch.cat([values for _, values in parts])
-            if len(apart) == len(whole) and _strayed(whole, apart) > STRAYING:
+            apart = [values for _, values in parts]
+            if len(whole) == len(both):
+                strayed = max(_strayed(one, *other) for one, other in zip(whole, apart, strict=True))
+            else:
+                strayed = _strayed(whole, torch.cat([values.flatten() for values in apart]))
+            if strayed > STRAYING:
                 raise FailureError(
                     f"{where}: what `{name}` gives for an image depends on what else is in the batch; "
                     f"statistics over the batch (batch norm in training mode?) have no place in inference"
@@ -141,11 +146,11 @@ def batches(candidate: Candidate) -> None:
 
 
 def _layers(made: Upscaler, image: Tensor) -> list[tuple[str, Tensor]]:
-    """What each layer gives, as a flat tensor, in the order in which they are called; `forward` is the image itself."""
+    """What each layer gives, in the order in which they are called; `forward` is the image itself."""
     seen: list[tuple[str, Tensor]] = []
 
     def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        return lambda _, __, out: seen.append((name, out.flatten())) if isinstance(out, Tensor) else None
+        return lambda _, __, out: seen.append((name, out)) if isinstance(out, Tensor) and out.dim() else None
 
     leaves = [(name, module) for name, module in made.named_modules() if name and not list(module.children())]
     hooks = [module.register_forward_hook(note(name)) for name, module in leaves]
@@ -154,11 +159,14 @@ def _layers(made: Upscaler, image: Tensor) -> list[tuple[str, Tensor]]:
     finally:
         for hook in hooks:
             hook.remove()
-    return [*seen, ("forward", out.flatten())]
+    return [*seen, ("forward", out)]
 
 
 def _strayed(whole: Tensor, apart: Tensor) -> float:
-    """Share of values that differ by more than the tolerance, in units of their spread."""
+    """Share of values that differ by more than the tolerance, in units of their spread; 0 where numbers differ."""
+    whole, apart = whole.flatten(), apart.flatten()
+    if len(whole) != len(apart):
+        return 0.0
     spread = float(whole.double().std()) + 1e-6
     differences = (whole.double().sort().values - apart.double().sort().values).abs()
     return float((differences > TOLERANCE * spread).double().mean())

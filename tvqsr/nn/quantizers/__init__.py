@@ -88,15 +88,15 @@ def new_quantizer(spec: QuantizerSpec) -> Quantizer:
         case "fsq":
             from tvqsr.nn.quantizers.fsq import FiniteScalarQuantizer
 
-            return FiniteScalarQuantizer(FSQ_LEVELS[size], dim)
+            return FiniteScalarQuantizer(FSQ_LEVELS[size], dim, spec.quantize_from)
         case "lfq":
             from tvqsr.nn.quantizers.lfq import LookupFreeQuantizer
 
-            return LookupFreeQuantizer(size, dim)
+            return LookupFreeQuantizer(size, dim, spec.quantize_from)
         case "simvq":
             from tvqsr.nn.quantizers.simvq import SimVectorQuantizer
 
-            return SimVectorQuantizer(size, dim, spec.convention)
+            return SimVectorQuantizer(size, dim, *learning)
         case "rotation":
             from tvqsr.nn.quantizers.rotation import RotationQuantizer
 

@@ -13,13 +13,16 @@ from tvqsr.nn.quantize import Quantized, Quantizer, maps_of, rows_of
 class FiniteScalarQuantizer(Quantizer):
     """Features projected to a few dimensions, each rounded to one of its `levels`, and projected back; no loss.
 
-    It needs no remedy against collapse (section 3 of the paper) and quantises from the first step.
+    It needs no remedy against collapse (section 3 of the paper); until `quantize_from`, it waits like the others.
     """
 
-    def __init__(self, levels: tuple[int, ...], dim: int) -> None:
+    def __init__(self, levels: tuple[int, ...], dim: int, quantize_from: int = 0) -> None:
         grid = FSQ(levels, dim=dim)
-        super().__init__((Codebook(int(grid.codebook_size)),))
+        super().__init__((Codebook(int(grid.codebook_size)),), quantize_from)
         self.grid = grid
+
+    def unquantised(self, features: Tensor) -> Tensor:
+        return maps_of(self.grid.project_out(self.grid.project_in(rows_of(features))), features)
 
     def vectors(self) -> tuple[Tensor, ...]:
         return (self.grid.project_out(self.grid.implicit_codebook),)

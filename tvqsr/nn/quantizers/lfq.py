@@ -15,14 +15,17 @@ class LookupFreeQuantizer(Quantizer):
 
     The loss is 0.1 times the mean entropy of a position's code less the entropy of the mean, softened with an inverse
     temperature of 100; no commitment (the library's defaults; the paper gives no weights). The entropy keeps all codes
-    in use, so there is no other remedy against collapse and quantisation begins with the first step.
+    in use, so there is no other remedy against collapse; until `quantize_from`, it waits like the others.
     """
 
-    def __init__(self, size: int, dim: int) -> None:
-        super().__init__((Codebook(size),))
+    def __init__(self, size: int, dim: int, quantize_from: int = 0) -> None:
+        super().__init__((Codebook(size),), quantize_from)
         self.signs = LFQ(
             dim=dim, codebook_size=size, entropy_loss_weight=0.1, commitment_loss_weight=0.0, diversity_gamma=1.0
         )
+
+    def unquantised(self, features: Tensor) -> Tensor:
+        return maps_of(self.signs.project_out(self.signs.project_in(rows_of(features))), features)
 
     def vectors(self) -> tuple[Tensor, ...]:
         return (self.signs.project_out(self.signs.codebook),)

@@ -13,12 +13,12 @@ from tvqsr.nn.quantize import CodeLoss, LossConvention, Quantized, Quantizer, ma
 class SimVectorQuantizer(Quantizer):
     """Nearest of Gaussian codes, frozen, after a linear layer that moves all of them at once.
 
-    Codes cannot be put on features, so there is no remedy against collapse but that, and quantisation begins with the
-    first step.
+    Codes cannot be put on features, so there is no remedy against collapse but that; until `quantize_from`, it waits
+    like the others.
     """
 
-    def __init__(self, size: int, dim: int, convention: LossConvention) -> None:
-        super().__init__((Codebook(size),))
+    def __init__(self, size: int, dim: int, convention: LossConvention, quantize_from: int = 0) -> None:
+        super().__init__((Codebook(size),), quantize_from)
         weights = CodeLoss.of(convention)
         self.moved = SimVQ(
             dim=dim,
