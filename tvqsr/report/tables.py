@@ -96,12 +96,15 @@ def plain_words(plan: Plan, summary: pd.DataFrame) -> list[str]:
         )
         verb = "reaches" if len(below) == len(trained) else "reach"
         lines.append(f"{who} {verb} bicubic's PSNR-Y ({psnr['bicubic']:.2f} dB).")
-    for entry, other in itertools.product(trained, plan.entries.values()):
-        own = other.run is not None and entry.run is not None and other.run in entry.run.lineage()
-        if own and other.reads == "hr" and other.name in psnr and psnr[entry.name] > psnr[other.name]:
-            lines.append(
-                f"{entry.title} scores above its own tokenizer's reconstruction of HR, which is no ceiling here."
-            )
+    above = [
+        entry.title
+        for entry, other in itertools.product(trained, plan.entries.values())
+        if other.run is not None and entry.run is not None and other.run in entry.run.lineage()
+        if other.reads == "hr" and other.name in psnr and psnr[entry.name] > psnr[other.name]
+    ]
+    if above:
+        titles = "; ".join(dict.fromkeys(above))
+        lines.append(f"Above their own tokenizer's reconstruction of HR, which is no ceiling here: {titles}.")
     return lines
 
 
