@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvqsr.files import written_beside
-from tvqsr.plan import Plan
+from tvqsr.plan import EntryPlan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,15 +18,13 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
-def colour_of(plan: Plan, entry: str) -> str:
-    """The same colour for an entry in every figure."""
-    return COLOURS[list(plan.entries).index(entry) % len(COLOURS)]
-
-
-def marker_of(plan: Plan, entry: str) -> str:
-    """The same marker for an entry in every figure; with its colour, its own up to 64 entries."""
-    number = list(plan.entries).index(entry)
-    return MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
+def looks_of(entries: Sequence[EntryPlan]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each entry of a figure, by its place in it: no two alike, up to 64 entries."""
+    numbers = {entry.name: number for number, entry in enumerate(entries)}
+    return {
+        name: (COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)])
+        for name, number in numbers.items()
+    }
 
 
 def new_figure(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tvqsr.files import read_json
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.scores import load_scores, per_image
-from tvqsr.report.style import NothingToDrawError, colour_of, marker_of, new_figure
+from tvqsr.report.style import NothingToDrawError, looks_of, new_figure
 
 
 def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
@@ -27,6 +27,7 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
         raise NothingToDrawError("no entry that reads LR was run here")
     drawing, axes = new_figure(9, 3.6, columns=2)
     threads = set()
+    looks = looks_of(entries)
     for entry in entries:
         record = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))
         threads.add(f"{record['device']}, {record['threads']} thread(s)")
@@ -35,8 +36,8 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
         seconds = median(image["seconds"] / (image["height"] * image["width"]) * 1e6 for image in images)
         quality = per_image(scores, entry.name, "psnr_y").mean()
         style: dict[str, Any] = {
-            "color": colour_of(plan, entry.name),
-            "marker": marker_of(plan, entry.name),
+            "color": looks[entry.name][0],
+            "marker": looks[entry.name][1],
             "label": entry.title,
         }
         if record["parameters"]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.scores import load_scores, row_of, summarise
-from tvqsr.report.style import NothingToDrawError, colour_of, marker_of, new_figure
+from tvqsr.report.style import NothingToDrawError, looks_of, new_figure
 
 PERCEPTION = ("lpips_alex", "fid", "ssim_y")
 """Vertical axis: the first of these that could be measured."""
@@ -24,18 +24,20 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     drawing, axes = new_figure(6.4, 4.2)
     axis = axes[0][0]
     vertical = measured[0]
+    looks = looks_of(entries)
     for entry in entries:
         if entry.name == "hr_copy":
             continue
         x, y = (row_of(summary, entry.name, protocol) for protocol in ("psnr_y", vertical))
-        face = "none" if entry.reads == "hr" else colour_of(plan, entry.name)
+        colour, marker = looks[entry.name]
+        face = "none" if entry.reads == "hr" else colour
         axis.errorbar(
             x["mean"],
             y["mean"],
             xerr=_bar(x),
             yerr=_bar(y),
-            fmt=marker_of(plan, entry.name),
-            color=colour_of(plan, entry.name),
+            fmt=marker,
+            color=colour,
             mfc=face,
             elinewidth=0.7,
             label=entry.title,
