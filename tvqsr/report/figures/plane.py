@@ -21,7 +21,7 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     measured = [protocol for protocol in PERCEPTION if protocol in with_values]
     if not measured or "psnr_y" not in with_values:
         raise NothingToDrawError("this preset scores no PSNR-Y, or no second protocol")
-    drawing, axes = new_figure(6.4, 4.2)
+    drawing, axes = new_figure(8.6, 4.2)
     axis = axes[0][0]
     vertical = measured[0]
     looks = looks_of(entries)
@@ -49,7 +49,7 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
         ylabel=f"{about.title} {'→' if about.higher_is_better else '(lower is better)'}",
         title=f"{testset}{note}",
     )
-    axis.legend(fontsize=7, title="hollow: reads HR", title_fontsize=7)
+    drawing.legend(loc="outside right upper", fontsize=7, title="hollow: reads HR", title_fontsize=7)
     return drawing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import islice
 
 import numpy as np
@@ -17,6 +18,8 @@ from tvqsr.report.style import new_figure
 SIDE = 96
 PHOTOS = 5
 SCALE = 4
+TITLE_WIDTH = 18
+"""Characters of a line above a crop."""
 
 
 def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
@@ -33,7 +36,7 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
         crops = [("LR", _block_enlarged(pair.lr()))]
         for entry in shown:
             path = plan.paths.images(entry.name, entry.seeds[0], testset) / f"{pair.name}.png"
-            crops.append((entry.title.replace(", ", ",\n"), read_image(path)))
+            crops.append((textwrap.fill(entry.title, TITLE_WIDTH), read_image(path)))
         crops.append(("HR", hr))
         for axis, (title, pixels) in zip(row, crops, strict=True):
             axis.imshow(pixels[top : top + SIDE, left : left + SIDE], interpolation="nearest")
