@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.conftest import TINY, Command
-from tests.untrained import ChangedPreset, batch, gradients, run_of, untrained
+from tests.untrained import ChangedPreset, batch, gradients, made_from_scratch, run_of, untrained
 from tvqsr.contract import Stage, Trained
 from tvqsr.data.images import read_image
 from tvqsr.errors import UserError
-from tvqsr.files import read_json, write_json
+from tvqsr.files import read_json
 from tvqsr.plan import Plan
 from tvqsr.plan.method import load_method
-from tvqsr.plan.stored import record
 from tvqsr.plugins import load_plugin
 
 ENTRIES = ["vq_rec", "codeformer", "codeformer_fused"]
@@ -255,17 +254,9 @@ def test_it_is_trained_and_makes_images_with_codes(preset: ChangedPreset, photo:
         content["datasets"]["photos_test"] = {"folder": str(photo.parent)}
 
     plan = Plan.load(str(preset(small)), {"entries": ENTRIES})
-    root, run = plan.paths.root, plan.entry("codeformer_fused").run
+    run = plan.entry("codeformer_fused").run
     assert run is not None
-    write_json(plan.paths.record, record(plan))
-    steps: list[tuple[object, ...]] = [
-        *(("prepare", root, f"photos_{part}") for part in ("train", "test")),
-        *(("train", root, needed.name) for needed in run.lineage()),
-        *(("upscale-entry", root, entry, "photos_test") for entry in ENTRIES[1:]),
-    ]
-    for words in steps:
-        result = tvqsr(*words)
-        assert result.returncode == 0, result.stderr
+    made_from_scratch(plan, tvqsr, run, ENTRIES[1:])
     for entry in ENTRIES[1:]:
         folder = plan.paths.images(entry, 0, "photos_test")
         assert read_image(folder / "cat.png").shape == (68, 88, 3)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,9 +99,9 @@ def test_feature_matching_by_its_definition() -> None:
     assert target.grad is None
 
 
-def settings(**changed: float | str) -> FixedImageLossSettings:
-    values = {"pixel_weight": 1.0, "perceptual": "none", "perceptual_weight": 1.0, "gan_weight": 0.1, "gan_start": 3}
-    return FixedImageLossSettings(**(values | changed))  # type: ignore[arg-type]
+def settings(**changed: Any) -> FixedImageLossSettings:
+    published = FixedImageLossSettings(1.0, "none", perceptual_weight=1.0, gan_weight=0.1, gan_start=3)
+    return replace(published, **changed)
 
 
 class Mean(nn.Module):
@@ -162,7 +164,8 @@ def test_the_semantic_term_is_the_error_of_a_guess_from_the_codes() -> None:
     head, codes, target = SemanticHead(6), torch.randn(1, 6, 2, 2), torch.rand(1, 512, 2, 2)
     conv = head[0]
     assert isinstance(conv, nn.Conv2d)
-    guess = torch.einsum("oc,bchw->bohw", conv.weight[:, :, 0, 0], codes) + conv.bias.view(1, -1, 1, 1)  # type: ignore[union-attr]
+    assert conv.bias is not None
+    guess = torch.einsum("oc,bchw->bohw", conv.weight[:, :, 0, 0], codes) + conv.bias.view(1, -1, 1, 1)
     expected = (guess.clamp(min=0) - target).square().mean()
     assert semantic_loss(codes, head, target).item() == pytest.approx(expected.item(), rel=1e-5)
 

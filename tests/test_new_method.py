@@ -155,7 +155,8 @@ def test_a_namesake_elsewhere_is_not_mistaken_for_it(workspace: Path) -> None:
     one, two = new_method("my_idea", workspace / "one"), new_method("my_idea", workspace / "two")
     plugin = two / "plugin.py"
     plugin.write_text(plugin.read_text().replace("multiple = 8", "multiple = 16"))
-    multiples = [load_plugin(read_method(folder)).Reconstruction.multiple for folder in (one, two, one)]  # type: ignore[attr-defined]
+    plugins: list[Any] = [load_plugin(read_method(folder)) for folder in (one, two, one)]
+    multiples = [plugin.Reconstruction.multiple for plugin in plugins]
     assert multiples == [8, 16, 8]
 
 

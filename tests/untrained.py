@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,12 @@ import torch
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from tests.conftest import Command
 from tvqsr.contract import Stage, Trained
 from tvqsr.data.crops import Batch
+from tvqsr.files import write_json
 from tvqsr.plan import Plan, Run
+from tvqsr.plan.stored import record
 from tvqsr.plugins import load_plugin
 
 ChangedPreset = Callable[..., Path]
@@ -65,3 +68,17 @@ def with_settings(preset: ChangedPreset, method: str, **stages: dict[str, Any]) 
             content["methods"][method][stage]["settings"].update(settings)
 
     return Plan.load(str(preset(change)))
+
+
+def made_from_scratch(plan: Plan, tvqsr: Command, last: Run, entries: Sequence[str]) -> None:
+    """Prepare the plan's sets, train a run and all it needs, and make images of entries, by the command line."""
+    root = plan.paths.root
+    write_json(plan.paths.record, record(plan))
+    steps: list[tuple[object, ...]] = [
+        *(("prepare", root, f"photos_{part}") for part in ("train", "test")),
+        *(("train", root, needed.name) for needed in last.lineage()),
+        *(("upscale-entry", root, entry, "photos_test") for entry in entries),
+    ]
+    for words in steps:
+        result = tvqsr(*words)
+        assert result.returncode == 0, result.stderr

@@ -11,7 +11,7 @@ from tvqsr.contract import Indices, Stage, Trained, Upscaler
 from tvqsr.nn.index_predictor import likeliest
 from tvqsr.nn.vq_inference import PredictedCodes
 from tvqsr.nn.vq_settings import VqSettings
-from tvqsr.nn.vq_tokenizer import Tokenizer
+from tvqsr.nn.vq_tokenizer import Tokenizer, tokenizer_of
 
 from .fusion import Fusion, FusionSettings
 from .predictor import Predictor, PredictorSettings
@@ -19,7 +19,7 @@ from .stages import FusionStage, PredictorStage
 
 
 def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) -> Stage:
-    tokenizer = _tokenizer(needs["vq.tokenizer"])
+    tokenizer = tokenizer_of(needs["vq.tokenizer"])
     if name == "predictor":
         return PredictorStage(PredictorSettings(**settings), tokenizer)
     return FusionStage(FusionSettings(**settings), _predictor(needs["predictor"]), tokenizer)
@@ -27,18 +27,12 @@ def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) 
 
 def upscaler(trained: Trained | None) -> Upscaler:
     assert trained is not None
-    tokenizer, predictor = _tokenizer(trained.needs["vq.tokenizer"]), _predictor(trained)
+    tokenizer, predictor = tokenizer_of(trained.needs["vq.tokenizer"]), _predictor(trained)
     if trained.stage == "predictor":
         return SuperResolution(tokenizer, predictor)
     fusion = Fusion(tokenizer.settings.shape)
     trained.load("fusion", fusion)
     return FusedSuperResolution(tokenizer, predictor, fusion, FusionSettings(**trained.settings).fidelity)
-
-
-def _tokenizer(trained: Trained) -> Tokenizer:
-    tokenizer = Tokenizer(VqSettings(**trained.settings))
-    trained.load("tokenizer", tokenizer)
-    return tokenizer
 
 
 def _predictor(trained: Trained) -> Predictor:
@@ -55,9 +49,6 @@ class SuperResolution(PredictedCodes):
     def __init__(self, tokenizer: Tokenizer, predictor: Predictor) -> None:
         super().__init__(tokenizer, tokenizer.settings.hr_multiple, predictor.settings.window)
         self.predictor = predictor
-
-    def forward(self, image: Tensor) -> Tensor:
-        return (self.image_path(self.quantizer.lookup(self.codes(image))) + 1) / 2
 
     def codes(self, image: Tensor) -> Indices:
         return likeliest(self.predictor(2 * image - 1)[0])

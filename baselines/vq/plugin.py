@@ -12,7 +12,7 @@ from tvqsr.nn.image_loss import ImageLossSettings
 from tvqsr.nn.index_predictor import likeliest
 from tvqsr.nn.vq_inference import PredictedCodes, Reconstruction
 from tvqsr.nn.vq_settings import VqSettings
-from tvqsr.nn.vq_tokenizer import Tokenizer
+from tvqsr.nn.vq_tokenizer import Tokenizer, tokenizer_of
 
 from .predictor import Predictor, PredictorSettings, Skips
 from .stages import PredictorStage, SkipStage, TokenizerStage
@@ -21,7 +21,7 @@ from .stages import PredictorStage, SkipStage, TokenizerStage
 def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) -> Stage:
     if name == "tokenizer":
         return TokenizerStage(VqSettings(**settings))
-    tokenizer = _tokenizer(needs["tokenizer"])
+    tokenizer = tokenizer_of(needs["tokenizer"])
     if name == "predictor":
         return PredictorStage(PredictorSettings(**settings), tokenizer)
     return SkipStage(ImageLossSettings(**settings), _predictor(needs["predictor"]), tokenizer)
@@ -30,20 +30,14 @@ def stage(name: str, settings: Mapping[str, Any], needs: Mapping[str, Trained]) 
 def upscaler(trained: Trained | None) -> Upscaler:
     assert trained is not None
     if trained.stage == "tokenizer":
-        tokenizer = _tokenizer(trained)
+        tokenizer = tokenizer_of(trained)
         return Reconstruction(tokenizer, tokenizer.settings.hr_multiple)
-    tokenizer, predictor = _tokenizer(trained.needs["tokenizer"]), _predictor(trained)
+    tokenizer, predictor = tokenizer_of(trained.needs["tokenizer"]), _predictor(trained)
     if trained.stage == "predictor":
         return SuperResolution(tokenizer, predictor)
     skips = Skips(tokenizer.settings.width)
     trained.load("skips", skips)
     return SkipSuperResolution(tokenizer, predictor, skips)
-
-
-def _tokenizer(trained: Trained) -> Tokenizer:
-    tokenizer = Tokenizer(VqSettings(**trained.settings))
-    trained.load("tokenizer", tokenizer)
-    return tokenizer
 
 
 def _predictor(trained: Trained) -> Predictor:
@@ -61,9 +55,6 @@ class SuperResolution(PredictedCodes):
     def __init__(self, tokenizer: Tokenizer, predictor: Predictor) -> None:
         super().__init__(tokenizer, tokenizer.settings.hr_multiple, predictor.settings.window)
         self.predictor = predictor
-
-    def forward(self, image: Tensor) -> Tensor:
-        return (self.image_path(self.quantizer.lookup(self.codes(image))) + 1) / 2
 
     def codes(self, image: Tensor) -> Indices:
         return likeliest(self.predictor(2 * image - 1))

@@ -43,7 +43,7 @@ class Reconstruction(Upscaler):
 
 
 class PredictedCodes(Upscaler):
-    """LR -> SR by predicted indices. Subclasses write `forward` and `codes`.
+    """LR -> SR by predicted indices. Subclasses write `codes`, and `forward` where the decoder is given more.
 
     LR is padded to what the tokenizer wants of HR and to whole windows of the predictor, whose maps lie at H/8:
     multiples of 64 for the paper's windows of 8 (released code).
@@ -56,6 +56,9 @@ class PredictedCodes(Upscaler):
         self._reference = [tokenizer]
         self.codebooks = tokenizer.quantizer.codebooks
         self.multiple = lcm(hr_multiple, 8 * predictor_window) // 4
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (self.image_path(self.quantizer.lookup(self.codes(image))) + 1) / 2
 
     def codes_of_hr(self, hr: Tensor) -> Indices:
         # Outside the module tree, it has to be taken to the device by hand.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tvqsr.contract import Indices
+from tvqsr.contract import Indices, Trained
 from tvqsr.nn.autoencoder import Fusion, ImagePath, TextureEncoder
 from tvqsr.nn.initialise import start_residuals
 from tvqsr.nn.quantize import Quantized
@@ -35,3 +35,10 @@ class Tokenizer(VqTokenizer):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.image_path(self.encode(image).codes)
+
+
+def tokenizer_of(trained: Trained) -> Tokenizer:
+    """The tokenizer of a finished run of `vq.tokenizer`."""
+    tokenizer = Tokenizer(VqSettings(**trained.settings))
+    trained.load("tokenizer", tokenizer)
+    return tokenizer

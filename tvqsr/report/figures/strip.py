@@ -16,7 +16,9 @@ from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.style import new_figure
 
 SIDE = 96
-PHOTOS = 5
+PHOTOS, FEWER = 5, 3
+WIDE = 12
+"""Columns beyond which fewer photos are shown, to keep the file small."""
 SCALE = 4
 TITLE_WIDTH = 18
 """Characters of a line above a crop."""
@@ -24,11 +26,10 @@ TITLE_WIDTH = 18
 
 def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     """Rows: the first photos of the test set. Columns: LR enlarged by blocks, the entries (first seed), HR."""
-    pairs = [
-        (pair, hr) for pair in islice(read_pairs(plan.paths.dataset(testset)), PHOTOS) if (hr := pair.hr()) is not None
-    ]
     shown = [entry for entry in entries if entry.name not in ("hr_copy", "nearest")]
     columns = len(shown) + 2
+    photos = islice(read_pairs(plan.paths.dataset(testset)), FEWER if columns > WIDE else PHOTOS)
+    pairs = [(pair, hr) for pair in photos if (hr := pair.hr()) is not None]
     # Crops of 96 pixels: finer than this would only make the file large.
     drawing, axes = new_figure(1.45 * columns, 1.55 * len(pairs) + 0.3, len(pairs), columns, dpi=100)
     for row, (pair, hr) in zip(axes, pairs, strict=True):
