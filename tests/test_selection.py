@@ -40,6 +40,8 @@ def test_entries_are_made_that_are_named(preset: Preset) -> None:
     plan = Plan.load(str(preset(_with_more)), {"entries": ["nearest", "vq"]})
     assert list(plan.entries) == ["vq", "nearest"]
     assert {run.method.name for run in plan.runs.values()} == {"vq"}
+    half = Plan.load(str(preset(_with_more)), {"entries": ["bicubic", "vq_half"]})
+    assert "sizes" not in half.tables, "one of two sizes compares nothing"
     alone = Plan.load(str(preset(_with_more)), {"entries": "nearest"})
     assert list(alone.entries) == ["nearest"] and set(alone.tables) == {"main", "far"}
 
