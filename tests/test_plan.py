@@ -73,7 +73,7 @@ def runs_by_stage(plan: Plan) -> dict[str, str]:
         (lambda p: p.update(test_on=["set5"]), r"unknown dataset `set5`"),
         (
             lambda p: p["datasets"]["photos_test"].update(folder="x"),
-            r"give either `source`, or `folder` and/or `lr_folder`",
+            r"give either `source`, `hub`, or `folder` and/or `lr_folder`",
         ),
     ],
 )

@@ -19,6 +19,7 @@ from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
+from tvqsr.plan.places import Places
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
 
@@ -36,7 +37,7 @@ def photos(folder: Path, *sizes: tuple[int, int]) -> Path:
 
 
 def prepared(tmp_path: Path, **spec: Any) -> Path:
-    prepare(DatasetSpec(**spec), tmp_path / "out", False, print, str(tmp_path / "by_hand"))
+    prepare(DatasetSpec(**spec), tmp_path / "out", False, print, Places(str(tmp_path / "by_hand")))
     return tmp_path / "out"
 
 
@@ -107,10 +108,14 @@ def test_lr_of_a_photo_is_the_same_in_every_set(tmp_path: Path) -> None:
 
 
 def test_a_set_got_by_hand_says_where_it_belongs(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"by_hand/realset65/LR: no such folder; RealSet65.*get it at https://github"):
-        prepared(tmp_path, source="realset65")
-    with pytest.raises(UserError, match=r"imagenet_train/train: no such folder.*`train_photos=DIR`"):
-        prepared(tmp_path, source="imagenet_train")
+    place = "by_hand/manga109"
+    with pytest.raises(
+        UserError, match=rf"{place}: no such folder; Manga109.*get it at http.*put it into .*{place}/HR"
+    ):
+        prepared(tmp_path, source="manga109")
+    (tmp_path / "by_hand" / "drealsr" / "HR").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"by_hand/drealsr: holds no HR and LR; put the photos there, or delete"):
+        prepared(tmp_path, source="drealsr")
 
 
 def test_a_set_got_by_hand_is_used_where_it_lies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

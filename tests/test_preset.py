@@ -97,7 +97,7 @@ def test_the_whole_graph_of_the_paper_is_planned_without_its_data(workspace: Pat
 
 
 def test_training_on_a_test_set_is_refused_wherever_it_lies(workspace: Path, photo: Path) -> None:
-    gt = workspace / "datasets" / "imagenet_test" / "gt"
+    gt = workspace / "datasets" / "imagenet_test" / "HR"
     gt.mkdir(parents=True)
     photo.rename(gt / photo.name)
     for folder in (gt, workspace, gt / "below"):

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from tvqsr import __version__
+from tvqsr.commands.data import add_data
 from tvqsr.commands.jobs import add_jobs
 from tvqsr.commands.methods import add_methods
 from tvqsr.commands.own import add_own
@@ -48,4 +49,5 @@ def _parser() -> argparse.ArgumentParser:
     add_jobs(steps)
     add_own(steps)
     add_methods(steps)
+    add_data(steps)
     return parser

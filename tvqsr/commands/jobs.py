@@ -39,11 +39,12 @@ def add_jobs(steps: Any) -> None:
 
 def _prepare(options: argparse.Namespace) -> None:
     from tvqsr.data.prepare import prepare
+    from tvqsr.plan.places import Places
 
     plan = stored(options.results)
     dataset = plan.dataset(options.dataset)
     folder, training = plan.paths.dataset(options.dataset), plan.is_training_set(options.dataset)
-    prepare(dataset, folder, training, lambda line: say(f"[{options.dataset}] {line}"), plan.preset.data_folder)
+    prepare(dataset, folder, training, lambda line: say(f"[{options.dataset}] {line}"), Places.of(plan.preset))
 
 
 def _train(options: argparse.Namespace) -> None:

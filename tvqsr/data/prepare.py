@@ -17,6 +17,7 @@ from tvqsr.data.images import Pixels, listed, read_image, write_png
 from tvqsr.data.sources import Photos, obtain
 from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json, written_beside
+from tvqsr.plan.places import Places
 from tvqsr.plan.preset import DatasetSpec, Degradation
 
 SCALE = 4
@@ -27,9 +28,9 @@ def prepare(
     folder: Path,
     for_training: bool,
     report: Callable[[str], None],
-    data_folder: str = "datasets",
+    places: Places | None = None,
 ) -> None:
-    """Prepare a dataset in `folder`; sets got by hand lie in `data_folder`.
+    """Prepare a dataset in `folder`; `places` is where sets and archives lie.
 
     HR of which LR is made is first cut right and bottom to multiples of `multiple`. LR is the set's own, or made as
     `degradation` says, and rounded to 8 bits. Testing: `HR/*.png` and `LR/*.png`. Training: `hr.u8` and `lr.u8`, all
@@ -37,7 +38,7 @@ def prepare(
     """
     for old in ("HR", "LR"):
         shutil.rmtree(folder / old, ignore_errors=True)
-    photos = obtain(dataset, data_folder, folder, report)
+    photos = obtain(dataset, places or Places(), report)
     left_out: list[dict[str, str]] = []
     if not for_training:
         images = _write_pngs(folder, photos, dataset)
@@ -52,6 +53,7 @@ def prepare(
         {
             "title": photos.title,
             "licence": photos.licence,
+            "origin": photos.origin,
             "declared": dataset.model_dump(mode="json"),
             "role": "training" if for_training else "testing",
             "degradation": "as given" if photos.lr else dataset.degradation,

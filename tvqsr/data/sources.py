@@ -1,68 +1,87 @@
-"""Photos by name: files of the scikit-image wheel, checked archives, and the user's own folders."""
+"""The photos of a data set, made present and listed: a package's, the user's, or a set's that is fetched or made."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import shutil
-import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from tvqsr.data.fetched import make_present
 from tvqsr.errors import UserError
-from tvqsr.plan.catalogue import ArchiveSource, SkimageSource, photo_folders, source_of
-from tvqsr.plan.folders import IMAGE_SUFFIXES, named_images, named_like
+from tvqsr.files import read_json
+from tvqsr.plan.catalogue import RECORD, hub_title, photo_folders, set_folder, source_of
+from tvqsr.plan.folders import named_images, named_like
+from tvqsr.plan.places import Places
 from tvqsr.plan.preset import DatasetSpec
+from tvqsr.plan.source import Side, SkimageSource, Source, UnionSource
+
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Photos:
-    """What is known of a dataset, and its files by name: HR, LR, or both; where both, the names are equal."""
+    """What is known of a dataset, and its files by name: HR, LR, or both; where both, the names are equal.
+
+    `origin` is what the record of a fetched set says of where it came from; empty for photos of the user's.
+    """
 
     title: str
     licence: str
     hr: dict[str, Path]
     lr: dict[str, Path]
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
-def obtain(dataset: DatasetSpec, data_folder: str, workspace: Path, report: Callable[[str], None]) -> Photos:
-    """Make the photos of a dataset present and list them; what must be fetched or unpacked goes into `workspace`.
+def obtain(dataset: DatasetSpec, places: Places, report: Report) -> Photos:
+    """Make the photos of a dataset present, fetching what must be fetched, and list them.
 
     Raises UserError for what is missing, saying where it belongs.
     """
-    hr_folder, lr_folder = photo_folders(dataset, data_folder)
-    if dataset.source is None:
-        return _given(f"photos in {hr_folder or lr_folder}", "the user's own", hr_folder, lr_folder)
-    source = source_of(dataset.source, "dataset")
+    if dataset.source is None and dataset.hub is None:
+        return _listed(f"photos in {dataset.folder or dataset.lr_folder}", "the user's own", photo_folders(dataset, ""))
+    source = source_of(dataset.source, "dataset") if dataset.source else None
     if isinstance(source, SkimageSource):
         return Photos(source.title, source.licence, _skimage_files(source), {})
-    if isinstance(source, ArchiveSource):
-        return Photos(source.title, source.licence, _archive_files(source, workspace, report), {})
-    for folder in (hr_folder, lr_folder):
-        if folder and not folder.is_dir():
-            raise UserError(
-                f"{folder}: no such folder; {source.title} ({source.photos} photos) cannot be fetched by a program: "
-                f"get it at {source.url} and put it there, or name its place with `--config data_folder=DIR`"
-                + (" (to train on photos of your own: `train_photos=DIR`)" if lr_folder is None else "")
-            )
-    found = _given(source.title, source.licence, hr_folder, lr_folder)
-    if (count := len(found.hr or found.lr)) != source.photos:
-        report(f"{source.title}: {count} photos found, {source.photos} expected; scores will not be comparable")
+    if isinstance(source, UnionSource):
+        return _union(source, places, report)
+    return _of_set(dataset, source, places, report)
+
+
+def _of_set(dataset: DatasetSpec, source: Source | None, places: Places, report: Report) -> Photos:
+    """Photos of a set that has a folder of its own."""
+    root = set_folder(dataset, places.data)
+    assert root is not None
+    make_present(dataset, places, report)
+    record = read_json(root / RECORD) if (root / RECORD).is_file() else {}
+    title = source.title if source else hub_title(dataset)
+    licence = source.licence if source else "see its page"
+    found = _listed(title, licence, photo_folders(dataset, places.data), record)
+    if source and (count := len(found.hr or found.lr)) != source.photos:
+        report(f"{title}: {count} photos found, {source.photos} expected; scores will not be comparable")
     return found
 
 
-def _given(title: str, licence: str, hr_folder: Path | None, lr_folder: Path | None) -> Photos:
+def _union(source: UnionSource, places: Places, report: Report) -> Photos:
+    """Photos of several sets, each under the name of its set, since two may use the same names."""
+    parts = {name: obtain(DatasetSpec(source=name), places, report) for name in source.of}
+    hr = {f"{name}__{photo}": file for name, part in parts.items() for photo, file in part.hr.items()}
+    return Photos(source.title, source.licence, hr, {}, {name: part.origin for name, part in parts.items()})
+
+
+def _listed(title: str, licence: str, folders: Mapping[Side, Path], origin: dict[str, Any] | None = None) -> Photos:
     """Photos of one or two folders. Raises UserError naming a file without partner.
 
     LR may be named like HR, or end in `x4` beyond that, as public sets have it.
     """
-    hr, lr = (named_images(folder) if folder else {} for folder in (hr_folder, lr_folder))
-    if hr_folder and lr_folder:
+    hr, lr = (named_images(folders[side]) if side in folders else {} for side in ("HR", "LR"))
+    if len(folders) == 2:
         lr = named_like(lr, hr)
-        for ours, others, folder in ((hr, lr, lr_folder), (lr, hr, hr_folder)):
+        for ours, others, folder in ((hr, lr, folders["LR"]), (lr, hr, folders["HR"])):
             if alone := sorted(set(ours) - set(others)):
                 raise UserError(f"{ours[alone[0]]}: has no partner of that name in {folder}")
-    return Photos(title, licence, hr, lr)
+    return Photos(title, licence, hr, lr, origin or {})
 
 
 def _skimage_files(source: SkimageSource) -> dict[str, Path]:
@@ -76,50 +95,3 @@ def _skimage_files(source: SkimageSource) -> dict[str, Path]:
                 f"scikit-image {version} does not carry {name}; install the version that pyproject.toml names"
             )
     return {Path(name).stem: folder / name for name in sorted(source.files)}
-
-
-def _archive_files(source: ArchiveSource, workspace: Path, report: Callable[[str], None]) -> dict[str, Path]:
-    archive = _fetched(source, workspace / "downloads", report)
-    folder = workspace / "unpacked"
-    if not folder.is_dir():
-        report(f"unpacking {archive.name}")
-        beside = workspace / ".unpacked.part"
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        _unpack(archive, beside)
-        beside.rename(folder)
-    return named_images(folder)
-
-
-def _fetched(source: ArchiveSource, folder: Path, report: Callable[[str], None]) -> Path:
-    import pooch
-
-    name = source.url.rsplit("/", 1)[-1]
-    report(f"fetching {name} ({source.bytes / 1e9:.2f} GB) from {source.url}")
-    try:
-        path = pooch.retrieve(
-            source.url,
-            f"sha256:{source.sha256}",
-            fname=name,
-            path=folder,
-            downloader=pooch.HTTPDownloader(timeout=60, progressbar=False),
-        )
-    except (OSError, ValueError) as error:
-        # pooch raises ValueError for a wrong hash, requests' errors are OSErrors.
-        reason = str(error).splitlines()[0][:200]
-        raise UserError(
-            f"{source.url}: cannot be fetched ({reason}); "
-            f"put the file by hand at {folder / name}, sha256 {source.sha256}"
-        ) from None
-    return Path(path)
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    """Write the images of a zip flat into `folder`: member paths are never followed, so none can lead outside."""
-    with zipfile.ZipFile(archive) as content:
-        for member in content.infolist():
-            name = Path(member.filename).name
-            if member.is_dir() or Path(name).suffix.lower() not in IMAGE_SUFFIXES or name.startswith("."):
-                continue
-            with content.open(member) as source, (folder / name).open("xb") as target:
-                shutil.copyfileobj(source, target)

@@ -102,7 +102,9 @@ def _with_own_photos(preset: Preset) -> Preset:
         return preset
     training = preset.training_sets
     replaced = {
-        name: spec.model_copy(update={"source": None, "folder": preset.train_photos}) if name in training else spec
+        name: spec.model_copy(update={"source": None, "hub": None, "folder": preset.train_photos})
+        if name in training
+        else spec
         for name, spec in preset.datasets.items()
     }
     return preset.model_copy(update={"datasets": replaced})
@@ -187,8 +189,9 @@ def _check_datasets(preset: Preset, where: str) -> None:
         if used not in preset.datasets:
             raise UserError(f"{where}: unknown dataset `{used}`{suggestion(used, preset.datasets)}")
     for name, dataset in preset.datasets.items():
-        if (dataset.source is None) == (dataset.folder is None and dataset.lr_folder is None):
-            raise UserError(f"{where}: datasets.{name}: give either `source`, or `folder` and/or `lr_folder`")
+        given = [dataset.source is not None, dataset.hub is not None, bool(dataset.folder or dataset.lr_folder)]
+        if sum(given) != 1:
+            raise UserError(f"{where}: datasets.{name}: give either `source`, `hub`, or `folder` and/or `lr_folder`")
         if name in training and dataset.lr_folder is not None:
             raise UserError(
                 f"{where}: datasets.{name}: `lr_folder` is for test sets; LR of a training set is made here"

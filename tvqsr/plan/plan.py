@@ -10,7 +10,7 @@ from typing import Any
 
 from tvqsr.errors import UserError
 from tvqsr.plan.budget import check_alike
-from tvqsr.plan.catalogue import dataset_identity, has_hr, overlap, photo_folders
+from tvqsr.plan.catalogue import dataset_identity, has_hr, overlap, own_folders
 from tvqsr.plan.digest import digest, source_digest
 from tvqsr.plan.folders import images_below
 from tvqsr.plan.given import check_given, marked, outputs_folder, state
@@ -197,7 +197,7 @@ class Plan:
         """Changes when the dataset's declaration, its files or the preparing code do."""
         spec = self.preset.datasets[dataset]
         code = source_digest(PACKAGE / "data" / "prepare.py")
-        folders = [folder for folder in photo_folders(spec, self.preset.data_folder) if folder and folder.is_dir()]
+        folders = own_folders(spec, self.preset.data_folder)
         times = [file.stat().st_mtime_ns for folder in folders for file in images_below(folder)]
         return digest([dataset_identity(spec, dataset), times, self.is_training_set(dataset), code])
 

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from tvqsr.plan.method import Name
 from tvqsr.plan.schema import Number, Strict, tuple_of
+from tvqsr.plan.source import HubSet
 
 
 class StageChange(Strict):
@@ -22,11 +23,18 @@ class StageChange(Strict):
 Degradation = Literal["bicubic", "resshift_test", "bsrgan", "bsrgan_plus"]
 
 
+def _hub_set(value: Any) -> Any:
+    """A name alone is short for a data set with photos in the column `image` of its split `train`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
 class DatasetSpec(Strict):
-    """A set of photos: a `source` of the catalogue, or folders of the user's own (HR, LR, or both)."""
+    """A set of photos: a `source` of the catalogue, a `hub` data set, or folders of one's own (HR, LR, or both)."""
 
     source: str | None = None
     """A name in `tvqsr/data/sources.yaml`."""
+    hub: Annotated[HubSet, BeforeValidator(_hub_set)] | None = None
+    """An image data set that `datasets.load_dataset` opens: `owner/name`, or with its split, columns and revision."""
     folder: str | None = None
     """A folder of HR photos; those in folders inside it count, too."""
     lr_folder: str | None = None
@@ -121,7 +129,9 @@ class Preset(Strict):
     train_photos: str | None = None
     """A folder of photos to train on, in place of what `datasets` says of the training sets."""
     data_folder: str = "datasets"
-    """Where sets lie that can only be got by hand: `<data_folder>/<source>/`."""
+    """Where sets lie, fetched or put there by hand: `<data_folder>/<source>/HR` and `LR`."""
+    archives_dir: str | None = None
+    """Where the archives lie that they are unpacked from; null: `<data_folder>/archives`."""
     train_on: TrainingData
     test_on: Annotated[tuple[Name, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     tracks: dict[Name, Annotated[tuple[Name, ...], BeforeValidator(tuple_of)]] = {}

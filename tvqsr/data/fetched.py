@@ -1,0 +1,115 @@
+"""Sets of photos that a program puts into the data folder: unpacked, taken from the Hub, or made of another set.
+
+A set is made in a folder beside and renamed when it is whole; its record, `set.json`, says where it came from.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tvqsr.errors import UserError
+from tvqsr.fetch.lock import locked
+from tvqsr.files import read_json, write_json
+from tvqsr.plan.catalogue import RECORD, hub_title, set_folder, sides_of, source_of
+from tvqsr.plan.places import Places, is_present
+from tvqsr.plan.preset import DatasetSpec
+from tvqsr.plan.source import SIDES, ArchiveSource, HubSet, HubSource, ImagenetTestSource, Source
+
+Report = Callable[[str], None]
+
+
+def make_present(dataset: DatasetSpec, places: Places, report: Report) -> None:
+    """Fetch or make a set unless it is there. Raises UserError saying what is missing and where it belongs."""
+    root = set_folder(dataset, places.data)
+    assert root is not None
+    if is_present(dataset, places):
+        return
+    if root.exists():
+        wanted = " and ".join(sides_of(dataset))
+        raise UserError(f"{root}: holds no {wanted}; put the photos there, or delete the folder to have them fetched")
+    with locked(root, report):
+        if is_present(dataset, places):
+            return
+        beside = root.with_name(f".{root.name}.part")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            origin = _made(dataset, root, beside, places, report)
+            write_json(beside / RECORD, {"title": _title(dataset), **origin})
+            beside.rename(root)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _title(dataset: DatasetSpec) -> str:
+    return source_of(dataset.source, "dataset").title if dataset.source else hub_title(dataset)
+
+
+def _made(dataset: DatasetSpec, root: Path, beside: Path, places: Places, report: Report) -> dict[str, Any]:
+    """Put a set's folders below `beside`; returns what its record tells."""
+    source: Source | None = source_of(dataset.source, "dataset") if dataset.source else None
+    if isinstance(source, ArchiveSource):
+        return _unpacked(source, root, beside, places, report)
+    if isinstance(source, ImagenetTestSource):
+        return _selected(source, beside, places, report)
+    hub = source.hub if isinstance(source, HubSource) else dataset.hub
+    if hub is not None:
+        return _from_hub(hub, source, root, beside, report)
+    assert source is not None
+    folders = " and ".join(str(root / side) for side in source.sides)
+    raise UserError(
+        f"{root}: no such folder; {source.title} ({source.photos} photos) cannot be fetched by a program: "
+        f"get it at {source.page} and put it into {folders}, or name its place with `--config data_folder=DIR`"
+    )
+
+
+def _unpacked(source: ArchiveSource, root: Path, beside: Path, places: Places, report: Report) -> dict[str, Any]:
+    """HR and LR of the archives, each fetched unless it is there."""
+    from tvqsr.fetch.archive import fetch_archive
+    from tvqsr.fetch.unpack import unpack
+
+    files = {file: fetch_archive(file, spec, places.archives, report) for file, spec in source.archives.items()}
+    records = {}
+    for number, (file, path) in enumerate(files.items()):
+        if members := source.members(file):
+            part = beside / str(number)
+            unpack(path, part, members, report)
+            for side in members:
+                _move_files(part / side, beside / side)
+            shutil.rmtree(part)
+        records[file] = read_json(path.with_name(f"{file}.json"))
+    return {"archives": records}
+
+
+def _move_files(source: Path, target: Path) -> None:
+    """Move the files of a folder into another. Raises UserError for one that is there already."""
+    target.mkdir(exist_ok=True)
+    for file in source.iterdir():
+        if (target / file.name).exists():
+            raise UserError(f"{file.name}: two archives of one set hold a photo of this name")
+        file.rename(target / file.name)
+
+
+def _selected(source: ImagenetTestSource, beside: Path, places: Places, report: Report) -> dict[str, Any]:
+    from tvqsr.data.imagenet_test import write_imagenet_test
+    from tvqsr.data.sources import obtain
+
+    photos = obtain(DatasetSpec(source=source.of), places, report)
+    expected = source_of(source.of, "dataset").photos
+    if len(photos.hr) != expected:
+        raise UserError(
+            f"{photos.title}: {len(photos.hr)} photos found, {expected} expected; the selection of {source.title} "
+            f"would be another one; complete the set first"
+        )
+    write_imagenet_test(list(photos.hr.values()), source.photos, beside / SIDES[0], report)
+    return {"of": source.of, "origin": photos.origin}
+
+
+def _from_hub(hub: HubSet, source: Source | None, root: Path, beside: Path, report: Report) -> dict[str, Any]:
+    from tvqsr.data.hub import write_hub_photos
+
+    gated = isinstance(source, HubSource) and source.gated
+    return {"hub": hub.model_dump(mode="json"), **write_hub_photos(hub, beside, root, gated, report)}

@@ -1,0 +1,104 @@
+"""What sets of photos there are, where they come from, and whether they are here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvqsr.plan.catalogue import catalogue, parts_of, set_folder, source_of
+from tvqsr.plan.places import Places, is_present
+from tvqsr.plan.preset import DatasetSpec, Preset
+from tvqsr.plan.source import ArchiveSource, ByHandSource, HubSource, SkimageSource, Source
+
+
+def listing(names: list[str], places: Places) -> list[dict[str, Any]]:
+    """Sources by name, all of them if none is named, as JSON-like values. Raises UserError for an unknown one."""
+    return [_told(name, source_of(name, "datasets"), places) for name in names or catalogue()]
+
+
+def sources_in(preset: Preset) -> list[str]:
+    """The sources that a preset's data sets are taken from, each once."""
+    used = (*sorted(preset.training_sets), *preset.test_on)
+    names = [preset.datasets[name].source for name in used]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _told(name: str, source: Source, places: Places) -> dict[str, Any]:
+    folder = set_folder(DatasetSpec(source=name), places.data)
+    parts = [part for part in parts_of(name) if part != name]
+    return {
+        "name": name,
+        **source.model_dump(mode="json", exclude_none=True),
+        "holds": list(source.sides),
+        "photos": source.photos,
+        "size": size_of(source),
+        "folder": str(folder) if folder else None,
+        "parts": parts,
+        "here": is_here(name, places),
+        "archives_here": [file for file in _archives(source) if (places.archives / file).is_file()],
+    }
+
+
+def is_here(name: str, places: Places) -> bool:
+    """Whether all photos of a source are present, as far as folders tell."""
+    source = source_of(name, "datasets")
+    if isinstance(source, SkimageSource):
+        return True
+    parts = [part for part in parts_of(name) if part != name]
+    here = bool(parts) and all(is_here(part, places) for part in parts)
+    return here if source.kind == "union" else is_present(DatasetSpec(source=name), places)
+
+
+def size_of(source: Source) -> str:
+    """What must be fetched: `3.53 GB`; `unknown` where nobody says."""
+    if isinstance(source, SkimageSource):
+        return "none"
+    if isinstance(source, ArchiveSource) and not source.about:
+        sizes = [spec.bytes for spec in source.archives.values()]
+        return f"{sum(size or 0 for size in sizes) / 1e9:.2f} GB" if all(sizes) else "unknown"
+    about = source.about if isinstance(source, ArchiveSource | HubSource) else None
+    return about or ("unknown" if isinstance(source, ByHandSource) else "that of its parts")
+
+
+def _archives(source: Source) -> list[str]:
+    return list(source.archives) if isinstance(source, ArchiveSource) else []
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The listing as text."""
+    from tabulate import tabulate
+
+    cells = [
+        {
+            "name": row["name"],
+            "photos": row["photos"],
+            "has": "+".join(row["holds"]),
+            "kind": row["kind"],
+            "size": row["size"],
+            "here": "yes" if row["here"] else "archive" if row["archives_here"] else "no",
+            "licence": _shortened(row["licence"], 44),
+        }
+        for row in rows
+    ]
+    return tabulate(cells, headers="keys", tablefmt="plain")
+
+
+def detail(row: dict[str, Any]) -> str:
+    """All of one source."""
+    lines = [f"{row['name']}: {row['title']}", f"  licence  {row['licence']}"]
+    lines += [f"  page     {row['page']}"] if "page" in row else []
+    lines += [f"  photos   {row['photos']}, {' and '.join(row['holds'])}; size {row['size']}"]
+    lines += [f"  of       {', '.join(row['parts'])}"] if row["parts"] else []
+    if "hub" in row:
+        lines += [f"  hub      {row['hub']['name']}, split {row['hub']['split']}, column {row['hub']['column']}"]
+    for file, archive in row.get("archives", {}).items():
+        lines += [f"  archive  {file}{' (here)' if file in row['archives_here'] else ''}"]
+        lines += [f"           {address}" for address in archive["addresses"]]
+        lines += [f"           {key} {archive[key]}" for key in ("bytes", "sha256", "md5") if key in archive]
+        if not {"sha256", "md5"} & set(archive):
+            lines += ["           hash not published: recorded when it is first fetched, and checked ever after"]
+    lines += [f"  folder   {row['folder']}" if row["folder"] else "  folder   none of its own"]
+    return "\n".join([*lines, f"  here     {'yes' if row['here'] else 'no'}"])
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
