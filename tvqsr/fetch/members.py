@@ -58,8 +58,10 @@ def told(archive: Path) -> Iterator[None]:
     except NotImplementedError as error:
         raise ByHandError(f"{archive}: is packed in a way that Python does not read ({error})") from None
     except DAMAGED as error:
+        # tarfile tells of every kind that it tried, a line each.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         raise UserError(
-            f"{archive}: is damaged, cut short or no archive ({error}); delete it and fetch it again"
+            f"{archive}: is damaged, cut short or no archive ({reason}); delete it and fetch it again"
         ) from None
 
 

@@ -30,6 +30,7 @@ class Patience:
     redirects: int = 10
     gain: int = 1 << 20
     """Bytes beyond the furthest so far after which the waits begin anew: a large file may be cut many times."""
+    sleep: Callable[[float], None] = time.sleep
 
 
 def persist(
@@ -54,7 +55,7 @@ def persist(
             wait = _wait(fault, patience.waits[failures], patience.longest_wait)
             failures += 1
             report(f"{fault}; trying again in {wait:g} s")
-            time.sleep(wait)
+            patience.sleep(wait)
 
 
 def _wait(fault: PassingError, planned: float, longest: float) -> float:

@@ -63,7 +63,9 @@ class Transfer:
     def _past_the_end(self, response: requests.Response, asked: bool) -> Received:
         """The server has nothing after what is here: it is either whole or of another file."""
         end = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
-        if end and int(end[1]) == self.part.size():
+        origin = self.part.origin()
+        announced = origin.total if origin else None
+        if end and int(end[1]) == self.part.size() and announced is None:
             return self._already_whole()
         self.part.discard()
         if asked:
