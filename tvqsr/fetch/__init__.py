@@ -1,0 +1,1 @@
+"""The network and archives: how the files of public sets come here whole, and how photos come out of them."""

@@ -1,0 +1,100 @@
+"""Members of a zip or tar, one after the other, read only; whatever is wrong with the archive is told as UserError."""
+
+from __future__ import annotations
+
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tvqsr.errors import UserError
+from tvqsr.fetch.bounds import Bounds
+from tvqsr.fetch.client import begins_like_page
+from tvqsr.fetch.faults import ByHandError
+
+OTHER_KINDS = {b"Rar!\x1a\x07": "RAR", b"7z\xbc\xaf\x27\x1c": "7-Zip"}
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive; its path is only ever compared, never followed."""
+
+    path: str
+    size: int
+    """Bytes that it declares."""
+    oddity: str | None
+    """Why it must not be unpacked: `a link`, `encrypted`, ...; None for a plain file."""
+    open: Callable[[], IO[bytes]]
+
+
+def members(archive: Path) -> Iterator[Member]:
+    """All members but folders. Raises UserError for what is no archive, damaged, or out of bounds."""
+    with archive.open("rb") as file:
+        start = file.read(16)
+    for magic, kind in OTHER_KINDS.items():
+        if start.startswith(magic):
+            raise ByHandError(f"{archive}: is a {kind} archive, which Python does not read")
+    if begins_like_page(start):
+        raise UserError(f"{archive}: is a web page and no archive; delete it and fetch it again")
+    bounds = Bounds(archive)
+    with told(archive):
+        for member in _zipped(archive) if start.startswith(b"PK") else _tarred(archive):
+            bounds.count(member.size)
+            yield member
+
+
+@contextmanager
+def told(archive: Path) -> Iterator[None]:
+    """What is wrong with an archive, in one line with its name. Errors of writing are not for here."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise ByHandError(f"{archive}: is packed in a way that Python does not read ({error})") from None
+    except DAMAGED as error:
+        # tarfile tells of every kind that it tried, a line each.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
+        raise UserError(
+            f"{archive}: is damaged, cut short or no archive ({reason}); delete it and fetch it again"
+        ) from None
+
+
+def _zipped(archive: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(archive) as content:
+        for info in content.infolist():
+            if info.is_dir():
+                continue
+            # Zips made on Windows may have its separators.
+            path = info.filename.replace("\\", "/")
+            mode = info.external_attr >> 16
+            oddity = "encrypted" if info.flag_bits & 1 else "a link" if stat.S_ISLNK(mode) else None
+            yield Member(path, info.file_size, oddity or _odd(path), lambda info=info: content.open(info))  # type: ignore[misc]
+
+
+def _tarred(archive: Path) -> Iterator[Member]:
+    with tarfile.open(archive) as content:
+        # `next`, and not iteration, so that a million members need not be kept.
+        while (info := content.next()) is not None:
+            content.members = []  # type: ignore[attr-defined]  # left out of typeshed
+            if info.isdir():
+                continue
+            oddity = "a link" if info.islnk() or info.issym() else None if info.isreg() else "no plain file"
+            yield Member(info.name, info.size, oddity or _odd(info.name), lambda info=info: _plain(content, info))  # type: ignore[misc]
+
+
+def _plain(content: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    file = content.extractfile(info)
+    assert file is not None
+    return file
+
+
+def _odd(path: str) -> str | None:
+    if path.startswith("/"):
+        return "an absolute path"
+    return "a path that leads outside" if ".." in path.split("/") else None
