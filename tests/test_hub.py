@@ -62,7 +62,11 @@ def test_bytes_are_written_as_they_are_under_their_own_names(tmp_path: Path) -> 
 
 def test_pairs_of_a_preset_come_out_as_hr_and_lr(tmp_path: Path) -> None:
     hr, lr = encoded("PNG", (64, 48)), encoded("PNG", (16, 12))
-    columns = {"hr": [{"bytes": hr, "path": None}], "lr": [{"bytes": lr, "path": None}], "id": ["street"]}
+    columns: dict[str, list[Any]] = {
+        "hr": [{"bytes": hr, "path": None}],
+        "lr": [{"bytes": lr, "path": None}],
+        "id": ["street"],
+    }
     name = data_set(tmp_path / "set", columns, ("hr", "lr"))
     spec = DatasetSpec.model_validate(
         {"hub": {"name": name, "column": "hr", "lr_column": "lr", "name_column": "id"}}, strict=True

@@ -114,7 +114,9 @@ def test_a_set_got_by_hand_says_where_it_belongs(tmp_path: Path) -> None:
     ):
         prepared(tmp_path, source="manga109")
     (tmp_path / "by_hand" / "drealsr" / "HR").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"by_hand/drealsr: holds no HR and LR; put the photos there, or delete"):
+    with pytest.raises(
+        UserError, match=r"by_hand/drealsr: expected to hold HR and LR; put the photos there, or delete"
+    ):
         prepared(tmp_path, source="drealsr")
 
 

@@ -116,6 +116,7 @@ def test_a_set_is_fetched_unpacked_and_prepared(served: tuple[Path, str], declar
     assert told["sha256"] == hashlib.sha256(content).hexdigest()
     assert told["trust"] == "published"
     assert not [path for path in (tmp_path / "data").iterdir() if path.name.endswith(".part")]
+    assert sorted(path.name for path in (tmp_path / "data" / "pairs").iterdir()) == ["HR", "LR", "set.json"]
 
 
 def test_an_archive_that_is_here_needs_no_network(declare: Declare, tmp_path: Path) -> None:
@@ -174,13 +175,13 @@ def test_a_union_keeps_photos_of_one_name_apart(declare: Declare, tmp_path: Path
 
 
 def test_sets_of_the_same_members_overlap_and_others_do_not() -> None:
-    def specs(*names: str) -> list[DatasetSpec]:
-        return [DatasetSpec(source=name) for name in names]
+    def share(one: str, other: str) -> bool:
+        return overlap(DatasetSpec(source=one), DatasetSpec(source=other), "data")
 
-    assert overlap(*specs("df2k", "div2k_train_x4"), "data")
-    assert overlap(*specs("imagenet_val", "imagenet_test_anew"), "data")
-    assert not overlap(*specs("realsr_train", "realsr"), "data")
-    assert not overlap(*specs("div2k_train", "div2k_valid"), "data")
+    assert share("df2k", "div2k_train_x4")
+    assert share("imagenet_val", "imagenet_test_anew")
+    assert not share("realsr_train", "realsr")
+    assert not share("div2k_train", "div2k_valid")
 
 
 def test_every_source_tells_what_it_is_and_where_it_can_be_had() -> None:

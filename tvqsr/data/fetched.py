@@ -19,40 +19,67 @@ from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.source import SIDES, ArchiveSource, HubSet, HubSource, ImagenetTestSource, Source
 
 Report = Callable[[str], None]
+KEPT = ("address", "bytes", "sha256", "md5", "trust")
+"""Of an archive's record: what does not change from one fetching of the same file to the next."""
 
 
 def make_present(dataset: DatasetSpec, places: Places, report: Report) -> None:
     """Fetch or make a set unless it is there. Raises UserError saying what is missing and where it belongs."""
     root = set_folder(dataset, places.data)
     assert root is not None
-    if is_present(dataset, places):
-        return
-    if root.exists():
-        wanted = " and ".join(sides_of(dataset))
-        raise UserError(f"{root}: holds no {wanted}; put the photos there, or delete the folder to have them fetched")
-    with locked(root, report):
+    # Another lock than that of unpacking into the same folder.
+    with locked(root.with_name(f"{root.name}.set"), report):
         if is_present(dataset, places):
             return
-        beside = root.with_name(f".{root.name}.part")
+        if root.exists() and any(root.iterdir()) and not (root / RECORD).is_file():
+            wanted = " and ".join(sides_of(dataset))
+            raise UserError(
+                f"{root}: expected to hold {wanted}; put the photos there, or delete it to have them fetched"
+            )
+        source = source_of(dataset.source, "dataset") if dataset.source else None
+        if isinstance(source, ArchiveSource):
+            _unpack_archives(source, root, places, report)
+        else:
+            _make_beside(dataset, source, root, places, report)
+
+
+def _unpack_archives(source: ArchiveSource, root: Path, places: Places, report: Report) -> None:
+    """HR and LR of the archives, each fetched unless it is there.
+
+    The record comes first: photos with a record are a program's, and a killed one goes on with what is missing.
+    """
+    from tvqsr.fetch.archive import fetch_archive
+    from tvqsr.fetch.record import record_path
+    from tvqsr.fetch.unpack import unpack
+
+    files = {file: fetch_archive(file, spec, places.archives, report) for file, spec in source.archives.items()}
+    records = {
+        file: read_json(record_path(path)) if record_path(path).is_file() else {} for file, path in files.items()
+    }
+    kept = {file: {key: record[key] for key in KEPT if key in record} for file, record in records.items()}
+    write_json(root / RECORD, {"title": source.title, "archives": kept})
+    for file, path in files.items():
+        if members := source.members(file):
+            unpack(path, root, members, report)
+
+
+def _make_beside(dataset: DatasetSpec, source: Source | None, root: Path, places: Places, report: Report) -> None:
+    """A set that is made photo by photo, in a folder beside that is renamed when it is whole."""
+    beside = root.with_name(f".{root.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        origin = _made(dataset, source, root, beside, places, report)
+        write_json(beside / RECORD, {"title": source.title if source else hub_title(dataset), **origin})
+        shutil.rmtree(root, ignore_errors=True)
+        beside.rename(root)
+    finally:
         shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        try:
-            origin = _made(dataset, root, beside, places, report)
-            write_json(beside / RECORD, {"title": _title(dataset), **origin})
-            beside.rename(root)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
 
 
-def _title(dataset: DatasetSpec) -> str:
-    return source_of(dataset.source, "dataset").title if dataset.source else hub_title(dataset)
-
-
-def _made(dataset: DatasetSpec, root: Path, beside: Path, places: Places, report: Report) -> dict[str, Any]:
+def _made(
+    dataset: DatasetSpec, source: Source | None, root: Path, beside: Path, places: Places, report: Report
+) -> dict[str, Any]:
     """Put a set's folders below `beside`; returns what its record tells."""
-    source: Source | None = source_of(dataset.source, "dataset") if dataset.source else None
-    if isinstance(source, ArchiveSource):
-        return _unpacked(source, root, beside, places, report)
     if isinstance(source, ImagenetTestSource):
         return _selected(source, beside, places, report)
     hub = source.hub if isinstance(source, HubSource) else dataset.hub
@@ -64,33 +91,6 @@ def _made(dataset: DatasetSpec, root: Path, beside: Path, places: Places, report
         f"{root}: no such folder; {source.title} ({source.photos} photos) cannot be fetched by a program: "
         f"get it at {source.page} and put it into {folders}, or name its place with `--config data_folder=DIR`"
     )
-
-
-def _unpacked(source: ArchiveSource, root: Path, beside: Path, places: Places, report: Report) -> dict[str, Any]:
-    """HR and LR of the archives, each fetched unless it is there."""
-    from tvqsr.fetch.archive import fetch_archive
-    from tvqsr.fetch.unpack import unpack
-
-    files = {file: fetch_archive(file, spec, places.archives, report) for file, spec in source.archives.items()}
-    records = {}
-    for number, (file, path) in enumerate(files.items()):
-        if members := source.members(file):
-            part = beside / str(number)
-            unpack(path, part, members, report)
-            for side in members:
-                _move_files(part / side, beside / side)
-            shutil.rmtree(part)
-        records[file] = read_json(path.with_name(f"{file}.json"))
-    return {"archives": records}
-
-
-def _move_files(source: Path, target: Path) -> None:
-    """Move the files of a folder into another. Raises UserError for one that is there already."""
-    target.mkdir(exist_ok=True)
-    for file in source.iterdir():
-        if (target / file.name).exists():
-            raise UserError(f"{file.name}: two archives of one set hold a photo of this name")
-        file.rename(target / file.name)
 
 
 def _selected(source: ImagenetTestSource, beside: Path, places: Places, report: Report) -> dict[str, Any]:
