@@ -31,7 +31,8 @@ def written_beside(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise UserError(f"{path}: cannot be written ({os.strerror(error.errno)}); make room and run it again") from None
+        why = os.strerror(error.errno)
+        raise UserError(f"{path.parent}: has no room for what is written there ({why}); make room") from None
     finally:
         beside.unlink(missing_ok=True)
 
