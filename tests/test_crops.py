@@ -253,6 +253,31 @@ def test_batches_come_in_order_whoever_cuts_them(store: Path, workers: int) -> N
     assert all(torch.equal(batch.lr, sampler.batch(4 + i).lr) for i, batch in enumerate(fed))
 
 
+@pytest.mark.parametrize("start", [0, 3, 9])
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("crop", "degradation"), [("cut", "prepared"), ("cut", "realesrgan"), ("resized", "bsrgan"), ("rescaled", "bsrgan")]
+)
+def test_a_resumed_training_sees_the_batches_that_it_would_have(
+    store: Path, crop: str, degradation: str, workers: int, start: int
+) -> None:
+    """HR and LR, from any step on and whoever cuts them, into the last phase; of another seed they are others."""
+    phase = LastPhase(iterations=2, batch_size=1, hr_crop=40)
+    schedule = training(24, 3, "dihedral", crop=crop, degradation=degradation, last_phase=phase)
+    cpu = torch.device("cpu")
+    whole = list(batches(CropSampler(store, schedule, seed=2), 0, cpu, 0))
+    assert len(whole) == schedule.steps == 12
+    resumed = list(batches(CropSampler(store, schedule, seed=2), start, cpu, workers))
+    assert len(resumed) == 12 - start
+    for expected, found in zip(whole[start:], resumed, strict=True):
+        assert torch.equal(expected.hr, found.hr)
+        assert torch.equal(expected.lr, found.lr)
+    assert len({batch.hr.numpy().tobytes() for batch in whole}) == 12
+    other = next(batches(CropSampler(store, schedule, seed=3), start, cpu, workers))
+    assert not torch.equal(other.hr, resumed[0].hr)
+    assert not torch.equal(other.lr, resumed[0].lr)
+
+
 def test_lr_made_in_training_is_of_the_crop_and_its_own_seed(store: Path) -> None:
     schedule = training(64, 2, crop="resized", degradation="realesrgan")
     sampler = CropSampler(store, schedule, seed=1)

@@ -52,10 +52,66 @@ def test_given_lr_is_kept_as_it_is(tmp_path: Path) -> None:
     assert read_json(out / "manifest.json")["degradation"] == "as given"
 
 
-def test_lr_of_another_size_is_refused(tmp_path: Path) -> None:
-    hr, lr = photos(tmp_path / "hr", (64, 48)), photos(tmp_path / "lr", (16, 13))
-    with pytest.raises(UserError, match=r"LR is 16 x 13 and HR 64 x 48; HR must be 4 times as large"):
+@pytest.mark.parametrize("size", [(16, 13), (16, 11), (15, 12), (17, 12)])
+def test_lr_of_another_size_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    hr, lr = photos(tmp_path / "hr", (64, 48)), photos(tmp_path / "lr", size)
+    with pytest.raises(
+        UserError, match=rf"lr/p0\.png: LR is {size[0]} x {size[1]} and HR 64 x 48; HR must be 4 times as large"
+    ):
         prepared(tmp_path, folder=str(hr), lr_folder=str(lr))
+
+
+def test_hr_that_was_shipped_whole_is_cut_to_its_lr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hr, lr = photos(tmp_path / "hr", (67, 48), (64, 51), (64, 48)), photos(tmp_path / "lr", *[(16, 12)] * 3)
+    out = prepared(tmp_path, folder=str(hr), lr_folder=str(lr))
+    for pair in read_pairs(out):
+        found = pair.hr()
+        assert found is not None
+        assert np.array_equal(found, read_image(hr / f"{pair.name}.png")[:48, :64])
+        assert np.array_equal(pair.lr(), read_image(lr / f"{pair.name}.png"))
+    images = read_json(out / "manifest.json")["images"]
+    assert [(image["cut"]["bottom"], image["cut"]["right"]) for image in images] == [(0, 3), (3, 0), (0, 0)]
+    assert {(image["height"], image["width"]) for image in images} == {(48, 64)}
+    assert "2 of 3 HR cut to 4 x LR" in capsys.readouterr().out
+
+
+def test_what_is_cut_before_lr_is_made_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hr = photos(tmp_path / "hr", (71, 49), (64, 48))
+    images = read_json(prepared(tmp_path, folder=str(hr), multiple=8) / "manifest.json")["images"]
+    assert [image["cut"] for image in images] == [{"bottom": 1, "right": 7}, {"bottom": 0, "right": 0}]
+    assert "1 of 2 HR cut to multiples of 8" in capsys.readouterr().out
+
+
+def test_a_damaged_photo_is_named_and_no_manifest_written(tmp_path: Path) -> None:
+    hr = photos(tmp_path / "hr", (64, 48), (64, 48))
+    (hr / "p1.png").write_bytes((hr / "p1.png").read_bytes()[:3000])
+    for for_training in (False, True):
+        with pytest.raises(UserError, match=r"hr/p1\.png: damaged or truncated image"):
+            prepare(DatasetSpec(folder=str(hr)), tmp_path / "out", for_training, print)
+        assert not (tmp_path / "out" / "manifest.json").exists()
+        assert not (tmp_path / "out" / "hr.u8").exists()
+
+
+def test_nothing_of_an_earlier_preparation_stays(tmp_path: Path) -> None:
+    """The other role, other photos: only what the last preparation made is there."""
+    many, one = photos(tmp_path / "many", (64, 48), (64, 48)), photos(tmp_path / "one", (40, 40))
+    prepare(DatasetSpec(folder=str(one)), tmp_path / "alone", False, print)
+    prepare(DatasetSpec(folder=str(many)), tmp_path / "out", True, print)
+    prepare(DatasetSpec(folder=str(many)), tmp_path / "out", False, print)
+    prepare(DatasetSpec(folder=str(one)), tmp_path / "out", False, print)
+    listings = [
+        sorted(p.relative_to(folder) for p in folder.rglob("*")) for folder in (tmp_path / "out", tmp_path / "alone")
+    ]
+    assert listings[0] == listings[1]
+
+
+def test_photos_that_are_missing_cost_nothing_that_was_prepared(tmp_path: Path) -> None:
+    hr = photos(tmp_path / "hr", (64, 48))
+    out = prepared(tmp_path, folder=str(hr))
+    hr.rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="no such folder"):
+        prepared(tmp_path, folder=str(hr))
+    assert [pair.name for pair in read_pairs(out)] == ["p0"]
 
 
 def test_a_photo_without_partner_is_named(tmp_path: Path) -> None:

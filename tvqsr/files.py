@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,17 +13,49 @@ from typing import Any
 
 from tvqsr.errors import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, a quota or a file that can take no more."""
+
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`, renamed to it on success and removed on failure."""
+    """Yield a temporary path in the folder of `path`, renamed to it on success and removed on failure.
+
+    Raises UserError if the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield beside
         beside.replace(path)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        why = os.strerror(error.errno)
+        raise UserError(f"{path.parent}: has no room for what is written there ({why}); make room") from None
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `written_beside` left in a folder when its process was killed; that of running processes stays."""
+    for path in folder.glob(".*.part"):
+        process = path.name.split(".")[-2]
+        if process.isdecimal() and not _runs(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether another process of that id runs; this one knows what it is writing."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

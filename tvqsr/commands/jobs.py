@@ -44,7 +44,8 @@ def _prepare(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     dataset = plan.dataset(options.dataset)
     folder, training = plan.paths.dataset(options.dataset), plan.is_training_set(options.dataset)
-    prepare(dataset, folder, training, lambda line: say(f"[{options.dataset}] {line}"), Places.of(plan.preset))
+    told, preset = (lambda line: say(f"[{options.dataset}] {line}")), plan.preset
+    prepare(dataset, folder, training, told, Places.of(preset), preset.runtime.threads)
 
 
 def _train(options: argparse.Namespace) -> None:

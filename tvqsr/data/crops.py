@@ -5,7 +5,6 @@ So a resumed run sees the same batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +15,10 @@ from torch import Tensor
 
 from tvqsr.console import say
 from tvqsr.data.area import area_resize
-from tvqsr.data.images import Pixels, read_image
+from tvqsr.data.images import Pixels
 from tvqsr.data.resize import resize
+from tvqsr.data.store import Photo, open_store
 from tvqsr.errors import UserError
-from tvqsr.files import read_json
 from tvqsr.plan.training import Training
 
 ATTEMPTS = 20
@@ -35,21 +34,6 @@ class Batch(NamedTuple):
     lr: Tensor
 
 
-@dataclass(frozen=True)
-class Photo:
-    """One photo of the store: memory-mapped HR (H, W, 3) and LR (H/4, W/4, 3), or a file to be decoded."""
-
-    name: str
-    pixels: tuple[Pixels, Pixels] | None = None
-    path: Path | None = None
-
-    def hr(self) -> Pixels:
-        if self.pixels:
-            return self.pixels[0]
-        assert self.path
-        return read_image(self.path)
-
-
 class CropSampler:
     """Random crops of the photos of a prepared training set; every photo is equally likely.
 
@@ -57,7 +41,7 @@ class CropSampler:
     """
 
     def __init__(self, folder: Path, training: Training, seed: int, with_lr: bool = True) -> None:
-        self.photos, self.scale = _open_store(folder)
+        self.photos, self.scale = open_store(folder)
         self.training, self.seed = training, seed
         self.paired = with_lr and training.degradation == "prepared"
         self.makes_lr = with_lr and not self.paired
@@ -165,30 +149,3 @@ def _to_unit(crops: list[NDArray[Any]]) -> Tensor:
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous().float() / 255.0
     unit = [crop / np.float32(255) if crop.dtype == np.uint8 else crop for crop in crops]
     return torch.from_numpy(np.stack(unit)).permute(0, 3, 1, 2).contiguous()
-
-
-def _open_store(folder: Path) -> tuple[list[Photo], int]:
-    manifest = read_json(folder / "manifest.json")
-    if manifest["role"] != "training":
-        raise UserError(f"{folder}: was prepared for testing, not for training")
-    images, scale = manifest["images"], manifest["scale"]
-    if manifest["declared"]["store"] == "files":
-        return [Photo(image["name"], path=Path(image["path"])) for image in images], scale
-    total = sum(3 * image["height"] * image["width"] for image in images)
-    hr, lr = (_mapped(folder, folder / name, size) for name, size in (("hr.u8", total), ("lr.u8", total // scale**2)))
-    photos, start = [], 0
-    for image in images:
-        h, w = image["height"], image["width"]
-        stop = start + 3 * h * w
-        small = lr[start // scale**2 : stop // scale**2].reshape(h // scale, w // scale, 3)
-        photos.append(Photo(image["name"], (hr[start:stop].reshape(h, w, 3), small)))
-        start = stop
-    return photos, scale
-
-
-def _mapped(folder: Path, path: Path, expected: int) -> Pixels:
-    if not path.is_file() or path.stat().st_size != expected:
-        raise UserError(
-            f"{path}: missing or not {expected} bytes long; delete {folder / 'manifest.json'} and run snakemake again"
-        )
-    return np.memmap(path, np.uint8, mode="r")

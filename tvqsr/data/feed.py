@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 
 import torch
 
+from tvqsr.data.ahead import in_order
 from tvqsr.data.crops import Batch, CropSampler
 
 
@@ -17,25 +15,9 @@ def batches(sampler: CropSampler, start: int, device: torch.device, workers: int
 
     With `workers` > 0 as many batches are cropped ahead in threads; what a batch holds does not depend on it.
     """
-    for step, batch in zip(range(start, sampler.training.steps), _cropped(sampler, start, workers), strict=True):
+    steps = range(start, sampler.training.steps)
+    for step, batch in zip(steps, in_order(sampler.batch, steps, workers), strict=True):
         yield _finished(sampler, step, batch, device)
-
-
-def _cropped(sampler: CropSampler, start: int, workers: int) -> Iterator[Batch]:
-    steps = iter(range(start, sampler.training.steps))
-    if workers == 0:
-        yield from map(sampler.batch, steps)
-        return
-    pool = ThreadPoolExecutor(workers)
-    try:
-        waiting: deque[Future[Batch]] = deque(pool.submit(sampler.batch, step) for step in islice(steps, workers))
-        while waiting:
-            batch = waiting.popleft().result()
-            if (step := next(steps, None)) is not None:
-                waiting.append(pool.submit(sampler.batch, step))
-            yield batch
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _finished(sampler: CropSampler, step: int, batch: Batch, device: torch.device) -> Batch:

@@ -47,6 +47,12 @@ def read_output(path: Path) -> Pixels:
         return np.asarray(image)
 
 
+def stored_size(path: Path) -> tuple[int, int]:
+    """Width and height by a photo's header, as stored, before EXIF turns it. Raises UserError for a refused kind."""
+    with _opened(path) as image:
+        return image.size
+
+
 def listed(path: Path) -> tuple[int, int]:
     """Width and height by a photo's header, as stored, before EXIF turns it.
 

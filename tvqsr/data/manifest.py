@@ -10,6 +10,9 @@ from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256
 
+SCALE = 4
+"""How many times as large HR is as LR, a side, in every prepared set."""
+
 
 @dataclass(frozen=True)
 class Pair:

@@ -5,51 +5,59 @@ A manifest is written last.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tvqsr.data.bicubic import downscale, mod_crop
-from tvqsr.data.images import Pixels, listed, read_image, write_png
+from tvqsr.data import parquet
+from tvqsr.data.images import listed, write_png
+from tvqsr.data.manifest import SCALE
+from tvqsr.data.pairs import PixelPair, each_pair
 from tvqsr.data.sources import Photos, obtain
+from tvqsr.data.store import HR_FILE, LR_FILE, check_disk, write_store
 from tvqsr.errors import UserError
-from tvqsr.files import sha256, write_json, written_beside
+from tvqsr.files import remove_leftovers, sha256, write_json
 from tvqsr.plan.places import Places
-from tvqsr.plan.preset import DatasetSpec, Degradation
+from tvqsr.plan.preset import DatasetSpec
 
-SCALE = 4
+Report = Callable[[str], None]
+Described = list[dict[str, Any]]
+MANIFEST = "manifest.json"
 
 
 def prepare(
     dataset: DatasetSpec,
     folder: Path,
     for_training: bool,
-    report: Callable[[str], None],
+    report: Report,
     places: Places | None = None,
+    threads: int = 1,
 ) -> None:
     """Prepare a dataset in `folder`; `places` is where sets and archives lie.
 
     HR of which LR is made is first cut right and bottom to multiples of `multiple`. LR is the set's own, or made as
     `degradation` says, and rounded to 8 bits. Testing: `HR/*.png` and `LR/*.png`. Training: `hr.u8` and `lr.u8`, all
-    photos' samples one after another, or with `store: files` the photos where they are. `manifest.json` lists them.
+    photos' samples one after another, or with `store: files` the photos where they are. `photos.parquet` shows them,
+    `manifest.json` lists them; while it is missing, nothing else counts. What is written does not depend on `threads`.
     """
-    for old in ("HR", "LR"):
-        shutil.rmtree(folder / old, ignore_errors=True)
     photos = obtain(dataset, places or Places(), report)
-    left_out: list[dict[str, str]] = []
-    if not for_training:
-        images = _write_pngs(folder, photos, dataset)
-    elif not photos.hr:
+    if for_training and not photos.hr:
         raise UserError(f"{photos.title}: has no HR and cannot be trained on")
+    _clear(folder)
+    left_out: list[dict[str, str]] = []
+    files: Mapping[str, Mapping[str, Path]] = {"hr": photos.hr, "lr": photos.lr}
+    if not for_training:
+        images = list(each_pair(photos, dataset, partial(_write_pngs, folder), threads))
+        files = _written(folder, images)
     elif dataset.store == "files":
         images, left_out = _list_files(photos, report)
     else:
-        images = _write_store(folder, _made_pairs(photos, dataset))
+        images = _fill_store(folder, photos, dataset, threads)
+    hashed = parquet.write_parquet(folder, images, files, embedded=not for_training)
     write_json(
-        folder / "manifest.json",
+        folder / MANIFEST,
         {
             "title": photos.title,
             "licence": photos.licence,
@@ -58,83 +66,47 @@ def prepare(
             "role": "training" if for_training else "testing",
             "degradation": "as given" if photos.lr else dataset.degradation,
             "scale": SCALE,
+            "parquet_sha256": hashed,
             "images": images,
             "left_out": left_out,
         },
     )
-    megapixels = sum(i["height"] * i["width"] for i in images) / 1e6
-    report(f"{len(images)} photos, {megapixels:.1f} megapixels")
+    _tell(images, f"{SCALE} x LR" if photos.lr else f"multiples of {dataset.multiple}", report)
 
 
-def _made_pairs(photos: Photos, dataset: DatasetSpec) -> Iterator[tuple[str, Path, Pixels, Pixels]]:
-    """Name, file, HR and LR made of it."""
-    for name, file in photos.hr.items():
-        hr, least = mod_crop(read_image(file), dataset.multiple), dataset.multiple
-        if min(hr.shape[:2]) < least:
-            raise UserError(f"{file}: is smaller than {least} x {least} pixels")
-        yield name, file, hr, _degraded(hr, dataset.degradation, name)
+def _clear(folder: Path) -> None:
+    """Remove what an earlier preparation left, the manifest first: no half is ever taken for whole."""
+    for name in (MANIFEST, HR_FILE, LR_FILE, parquet.FILE):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("HR", "LR"):
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+    remove_leftovers(folder)
 
 
-def _degraded(hr: Pixels, degradation: Degradation, name: str) -> Pixels:
-    """LR of a photo; its name seeds what is random, so that it has the same LR in every set."""
-    if degradation == "bicubic":
-        return downscale(hr, SCALE)
-    import torch
-
-    from tvqsr.data.degrade import RECIPES, degrade
-    from tvqsr.data.images import to_pixels
-
-    unit = torch.from_numpy(hr.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
-    lr = degrade(unit, RECIPES[degradation], [[0, zlib.crc32(name.encode())]], scale=SCALE)
-    return to_pixels(lr[0].permute(1, 2, 0).numpy())
-
-
-def _given_pairs(photos: Photos) -> Iterator[tuple[str, Path, Pixels | None, Pixels]]:
-    """Name, file, HR (None where there is none) and the set's own LR. Raises UserError where sizes do not fit."""
-    for name, file in photos.lr.items():
-        lr = read_image(file)
-        hr = read_image(photos.hr[name]) if photos.hr else None
-        if hr is not None and hr.shape[:2] != (lr.shape[0] * SCALE, lr.shape[1] * SCALE):
-            sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (lr, hr)]
-            raise UserError(f"{file}: LR is {sizes[0]} and HR {sizes[1]}; HR must be {SCALE} times as large")
-        yield name, photos.hr.get(name, file), hr, lr
-
-
-def _described(name: str, file: Path, hr_shape: tuple[int, ...]) -> dict[str, Any]:
-    height, width = hr_shape[:2]
-    return {"name": name, "source": file.name, "source_sha256": sha256(file), "height": height, "width": width}
-
-
-def _write_pngs(folder: Path, photos: Photos, dataset: DatasetSpec) -> list[dict[str, Any]]:
-    images = []
-    for name, file, hr, lr in _given_pairs(photos) if photos.lr else _made_pairs(photos, dataset):
-        written = {"lr": lr} if hr is None else {"hr": hr, "lr": lr}
-        image = _described(name, file, (lr.shape[0] * SCALE, lr.shape[1] * SCALE))
-        for kind, pixels in written.items():
-            path = folder / kind.upper() / f"{name}.png"
+def _write_pngs(folder: Path, pair: PixelPair) -> dict[str, Any]:
+    image = pair.described()
+    for kind, pixels in (("hr", pair.hr), ("lr", pair.lr)):
+        if pixels is not None:
+            path = folder / kind.upper() / f"{pair.name}.png"
             write_png(path, pixels)
             image[f"{kind}_sha256"] = sha256(path)
-        images.append(image)
-    return images
+    return image
 
 
-def _write_store(folder: Path, pairs: Iterator[tuple[str, Path, Pixels, Pixels]]) -> list[dict[str, Any]]:
-    images = []
-    with (
-        written_beside(folder / "hr.u8") as hr_path,
-        written_beside(folder / "lr.u8") as lr_path,
-        hr_path.open("wb") as hr_file,
-        lr_path.open("wb") as lr_file,
-    ):
-        for name, file, hr, lr in pairs:
-            hr_file.write(hr.tobytes())
-            lr_file.write(lr.tobytes())
-            pixels = hashlib.sha256(hr.tobytes() + lr.tobytes()).hexdigest()
-            images.append(_described(name, file, hr.shape) | {"pixels_sha256": pixels})
-    return images
+def _written(folder: Path, images: Described) -> dict[str, dict[str, Path]]:
+    """PNGs of a test set, by kind and name."""
+    names = {kind: [image["name"] for image in images if f"{kind}_sha256" in image] for kind in ("hr", "lr")}
+    return {kind: {name: folder / kind.upper() / f"{name}.png" for name in names[kind]} for kind in names}
 
 
-def _list_files(photos: Photos, report: Callable[[str], None]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+def _fill_store(folder: Path, photos: Photos, dataset: DatasetSpec, threads: int) -> Described:
+    check_disk(folder, photos.hr.values(), dataset.multiple, SCALE)
+    pairs = each_pair(photos, dataset, lambda pair: (pair, pair.described()), threads)
+    return write_store(folder, ((image, pair.hr, pair.lr) for pair, image in pairs if pair.hr is not None))
+
+
+def _list_files(photos: Photos, report: Report) -> tuple[Described, list[dict[str, str]]]:
     """Photos to be decoded in training; what is no plain 8-bit RGB or grey image is left out and said so.
 
     Only headers are read: hashing a set of this size would take as long as a day of training.
@@ -152,3 +124,10 @@ def _list_files(photos: Photos, report: Callable[[str], None]) -> tuple[list[dic
     if not images:
         raise UserError(f"{photos.title}: none of its {len(left_out)} photos can be used; {left_out[0]['why']}")
     return images, left_out
+
+
+def _tell(images: Described, cut_to: str, report: Report) -> None:
+    if cut := sum(any(image.get("cut", {}).values()) for image in images):
+        report(f"{cut} of {len(images)} HR cut to {cut_to}")
+    megapixels = sum(image["height"] * image["width"] for image in images) / 1e6
+    report(f"{len(images)} photos, {megapixels:.1f} megapixels")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tvqsr.errors import UserError
+from tvqsr.plan.catalogue import sides_of
 from tvqsr.plan.method import PACKAGE
 from tvqsr.plan.preset import Preset
 from tvqsr.plan.protocols import WEIGHTS
@@ -192,7 +193,5 @@ def _check_datasets(preset: Preset, where: str) -> None:
         given = [dataset.source is not None, dataset.hub is not None, bool(dataset.folder or dataset.lr_folder)]
         if sum(given) != 1:
             raise UserError(f"{where}: datasets.{name}: give either `source`, `hub`, or `folder` and/or `lr_folder`")
-        if name in training and dataset.lr_folder is not None:
-            raise UserError(
-                f"{where}: datasets.{name}: `lr_folder` is for test sets; LR of a training set is made here"
-            )
+        if name in training and dataset.store == "files" and "LR" in sides_of(dataset):
+            raise UserError(f"{where}: datasets.{name}: with `store: files` given LR is not read; leave out `store`")

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from tvqsr.contract import Plugin, Stage, Trained, Upscaler
 from tvqsr.data.crops import Batch, CropSampler
-from tvqsr.data.prepare import SCALE, prepare
+from tvqsr.data.manifest import SCALE
+from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
 from tvqsr.plan.method import Method, load_method, read_method
 from tvqsr.plan.preset import DatasetSpec, EntrySpec, Preset, Runtime, TrainingData

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tvqsr.data.prepare import SCALE
+from tvqsr.data.manifest import SCALE
 from tvqsr.report.claim import Claim, claims_of
 from tvqsr.testing.candidate import Candidate
 from tvqsr.testing.outcome import FailureError, NotApplicableError

@@ -8,8 +8,7 @@ from typing import Any
 
 from tvqsr.console import say
 from tvqsr.data.images import read_output, write_png
-from tvqsr.data.manifest import Pair, read_pairs
-from tvqsr.data.prepare import SCALE
+from tvqsr.data.manifest import SCALE, Pair, read_pairs
 from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json
 from tvqsr.plan import EntryPlan, Plan

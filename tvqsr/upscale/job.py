@@ -13,8 +13,7 @@ from torch import Tensor
 
 from tvqsr.contract import Upscaler
 from tvqsr.data.images import Pixels, read_image, to_pixels, write_png
-from tvqsr.data.manifest import Pair, read_pairs
-from tvqsr.data.prepare import SCALE
+from tvqsr.data.manifest import SCALE, Pair, read_pairs
 from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json
 from tvqsr.plan import EntryPlan, Plan, Run

@@ -3,7 +3,7 @@ rule prepare:
         PATHS.manifest("{dataset}"),
     log:
         PATHS.logs / "prepare" / "{dataset}.log",
-    threads: 1
+    threads: PLAN.preset.runtime.threads
     params:
         plan=PLAN_FILE,
         key=lambda wildcards: PLAN.prepare_key(wildcards.dataset),
