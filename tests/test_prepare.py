@@ -16,6 +16,7 @@ from tests.conftest import Command
 from tvqsr.data.images import read_image
 from tvqsr.data.manifest import read_pairs
 from tvqsr.data.prepare import prepare
+from tvqsr.data.store import open_store
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
@@ -245,4 +246,23 @@ def test_figures_need_hr_in_the_first_test_set(preset: Preset, tmp_path: Path) -
         content["datasets"]["photos_test"] = {"lr_folder": str(lr)}
 
     with pytest.raises(UserError, match="`photos_test` has no HR and cannot be the first"):
+        Plan.load(str(preset(change)))
+
+
+def test_training_on_given_pairs_reads_their_own_lr(tmp_path: Path) -> None:
+    """LR here is nothing that could be made of HR: noise."""
+    hr, lr = photos(tmp_path / "hr", (64, 50)), photos(tmp_path / "lr", (16, 12))
+    prepare(DatasetSpec(folder=str(hr), lr_folder=str(lr)), tmp_path / "out", True, print)
+    (photo,), scale = open_store(tmp_path / "out")
+    assert scale == 4
+    assert photo.pixels is not None
+    assert np.array_equal(photo.pixels[0], read_image(hr / "p0.png")[:48])
+    assert np.array_equal(photo.pixels[1], read_image(lr / "p0.png"))
+
+
+def test_given_lr_is_not_silently_left_out_of_a_training(preset: Callable[..., Path]) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["datasets"]["photos_train"] = {"folder": "a", "lr_folder": "b", "store": "files"}
+
+    with pytest.raises(UserError, match="with `store: files` given LR is not read"):
         Plan.load(str(preset(change)))
