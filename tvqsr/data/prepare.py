@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tvqsr.data.bicubic import downscale, mod_crop
 from tvqsr.data.images import Pixels, listed, read_image, write_png
+from tvqsr.data.lr import cut_hr, make_lr
 from tvqsr.data.sources import Photos, obtain
 from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json, written_beside
-from tvqsr.plan.preset import DatasetSpec, Degradation
+from tvqsr.plan.preset import DatasetSpec
 
 SCALE = 4
 
@@ -67,24 +66,8 @@ def prepare(
 def _made_pairs(photos: Photos, dataset: DatasetSpec) -> Iterator[tuple[str, Path, Pixels, Pixels]]:
     """Name, file, HR and LR made of it."""
     for name, file in photos.hr.items():
-        hr, least = mod_crop(read_image(file), dataset.multiple), dataset.multiple
-        if min(hr.shape[:2]) < least:
-            raise UserError(f"{file}: is smaller than {least} x {least} pixels")
-        yield name, file, hr, _degraded(hr, dataset.degradation, name)
-
-
-def _degraded(hr: Pixels, degradation: Degradation, name: str) -> Pixels:
-    """LR of a photo; its name seeds what is random, so that it has the same LR in every set."""
-    if degradation == "bicubic":
-        return downscale(hr, SCALE)
-    import torch
-
-    from tvqsr.data.degrade import RECIPES, degrade
-    from tvqsr.data.images import to_pixels
-
-    unit = torch.from_numpy(hr.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
-    lr = degrade(unit, RECIPES[degradation], [[0, zlib.crc32(name.encode())]], scale=SCALE)
-    return to_pixels(lr[0].permute(1, 2, 0).numpy())
+        hr = cut_hr(read_image(file), dataset.multiple, file)
+        yield name, file, hr, make_lr(hr, dataset.degradation, name, SCALE)
 
 
 def _given_pairs(photos: Photos) -> Iterator[tuple[str, Path, Pixels | None, Pixels]]:
