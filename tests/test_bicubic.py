@@ -108,7 +108,8 @@ def write_grey(path: Path, plane: Array) -> None:
 def test_bicubic_scores_what_the_field_reports(tmp_path: Path) -> None:
     """28.42 / 0.8104 on Set5 and 26.00 / 0.703 on Set14 (0.7027 in table 3 of VDSR, arXiv 1511.04587; here 0.7019).
 
-    What gives these numbers: only the 8-bit luma is shrunk and enlarged, without rounding LR, then rounded. Written as grey files, whose three channels are that luma, it goes through the code of `tvqsr score`.
+    What gives these numbers: only the 8-bit luma is shrunk and enlarged, without rounding LR, then rounded. Written as
+    grey files, whose three channels are that luma, it goes through the code of `tvqsr score`.
     """
     for testset, psnr, ssim in (("Set5", 28.42, 0.8104), ("Set14", 26.00, 0.7019)):
         for path, _ in pairs(testset):

@@ -260,7 +260,7 @@ def test_the_two_orders_are_independent(name: str) -> None:
 def test_choices_of_an_image_are_independent_of_each_other() -> None:
     """Every pair of what is drawn once for each image; the second order is there or not for all alike."""
     images = drawn("tvqrap")
-    columns = {
+    columns: dict[str, Sequence[object]] = {
         "second": [one.second is not None for one in images],
         "order": [one.jpeg_comes_last for one in images],
         "sinc": [one.last_sinc is not None for one in images],
