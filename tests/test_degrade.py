@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import skimage
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from tvqsr.data.degrade import REALESRGAN, RECIPES, RESSHIFT_TEST, Recipe, degrade, draw
+from tvqsr.data.degrade import REALESRGAN, RECIPES, Recipe, degrade, draw
 from tvqsr.data.degrade.filters import sharpen
 from tvqsr.data.degrade.jpeg import jpeg
 from tvqsr.errors import UserError
+from tvqsr.plan import Plan
+from tvqsr.plan.degradation import Degradation, RandomDegradation
 
+Array = NDArray[np.float64]
 NAMES = sorted(RECIPES)
-TWO_STAGES = {"realesrgan": REALESRGAN, "resshift_test": RESSHIFT_TEST}
+TWO_STAGES = {name: recipe for name, recipe in RECIPES.items() if isinstance(recipe, Recipe)}
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +142,18 @@ def test_small_crops_work(name: str, side: int) -> None:
         assert degrade(crops, RECIPES[name], seeds(8, step)).shape == (8, 3, side // 4, side // 4)
 
 
+def test_recipes_are_those_that_presets_know() -> None:
+    assert set(get_args(RandomDegradation)) == set(RECIPES)
+    assert set(get_args(Degradation)) == {"bicubic", *RECIPES}
+
+
+def test_tvqrap_is_trained_with_its_own_degradation() -> None:
+    """As published, half of its images stop after the first order: not what `realesrgan` stands for."""
+    runs = Plan.load("paper").runs.values()
+    stages = {run.stage: run.training.degradation for run in runs if run.method.name == "tvqrap" and not run.released}
+    assert stages["predictor"] == stages["rap"] == "tvqrap"
+
+
 @pytest.mark.parametrize("keep", [1.0, 0.0])
 def test_without_blur_and_noise_lr_is_hr_resized_twice(photos: Tensor, keep: float) -> None:
     """By the drawn factor and in the drawn modes; in luma, since JPEG halves the resolution of colours."""
@@ -147,19 +165,68 @@ def test_without_blur_and_noise_lr_is_hr_resized_twice(photos: Tensor, keep: flo
         drawn = draw(recipe, [7, step, 0])
         first = drawn.first.resize
         modes.add((first.mode, drawn.last_mode))
-        once = F.interpolate(photos[:1], scale_factor=first.factor, mode=first.mode).clamp(0, 1)
+        once = by_factor(photos[0].double().numpy(), first.factor, first.mode).clip(0, 1)
         found = degrade(photos[:1], recipe, [[7, step, 0]])
         for mode in ("area", "bilinear", "bicubic"):
-            expected = F.interpolate(once, (24, 32), mode=mode)
+            expected = torch.from_numpy(resized(once, (24, 32), mode, (once.shape[1] / 24, once.shape[2] / 32)))
             assert mode != drawn.last_mode or luma_difference(found, expected) < 0.8
             assert mode == drawn.last_mode or keep == 0 or luma_difference(found, expected) > 1.0
     assert len(modes) > 5
 
 
+def by_factor(image: Array, factor: float, mode: str) -> Array:
+    """As released code calls `F.interpolate` with a factor: bilinear and bicubic step by 1 / factor, not by sizes."""
+    size = int(image.shape[1] * factor), int(image.shape[2] * factor)
+    return resized(image, size, mode, (1 / factor, 1 / factor))
+
+
+def resized(image: Array, size: tuple[int, int], mode: str, steps: tuple[float, float]) -> Array:
+    """(C, H, W) resized in float64 by weights written out sample by sample; `steps` in source samples."""
+    rows, columns = (
+        weights(length, out, mode, step) for length, out, step in zip(image.shape[1:], size, steps, strict=True)
+    )
+    return np.asarray(rows @ image @ columns.T)
+
+
+def weights(length: int, out: int, mode: str, step: float) -> Array:
+    """(out, length): area takes every sample that it touches for whole; others see repeated edges, cubic a = -0.75."""
+    dense = np.zeros((out, length))
+    for o in range(out):
+        if mode == "area":
+            first, last = o * length // out, -(-(o + 1) * length // out)
+            dense[o, first:last] = 1 / (last - first)
+            continue
+        place = (o + 0.5) * step - 0.5
+        if mode == "bilinear":
+            place = max(place, 0.0)
+        for tap in range(math.floor(place) - 1, math.floor(place) + 3):
+            x = abs(place - tap)
+            if mode == "bilinear":
+                weight = max(0.0, 1 - x)
+            elif x <= 1:
+                weight = 1.25 * x**3 - 2.25 * x**2 + 1
+            else:
+                weight = -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)
+            dense[o, min(max(tap, 0), length - 1)] += weight
+    return dense
+
+
+@pytest.mark.parametrize("mode", ["area", "bilinear", "bicubic"])
+def test_the_references_of_resizing_are_torch_s(photos: Tensor, mode: str) -> None:
+    """By size and by factor, so that the tests here say what is done to a photo, not who does it."""
+    photo = photos[0].double().numpy()
+    for size in ((24, 32), (61, 50), (130, 200)):
+        found = F.interpolate(photos[:1].double(), size, mode=mode)[0].numpy()
+        assert np.abs(found - resized(photo, size, mode, (96 / size[0], 128 / size[1]))).max() < 1e-9
+    for factor in (0.17, 0.5, 0.83, 1.37):
+        found = F.interpolate(photos[:1].double(), scale_factor=factor, mode=mode)[0].numpy()
+        assert np.abs(found - by_factor(photo, factor, mode)).max() < 1e-9
+
+
 def luma_difference(one: Tensor, other: Tensor) -> float:
     """Mean absolute difference of BT.601 luma in 8-bit levels."""
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return float(((one - other) * weights).sum(dim=1).abs().mean() * 255)
+    shares = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    return float(((one - other) * shares).sum(dim=-3).abs().mean() * 255)
 
 
 def test_only_the_input_is_sharpened(photos: Tensor) -> None:

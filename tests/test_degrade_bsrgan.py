@@ -24,7 +24,9 @@ from tvqsr.data.degrade.kernels import kernel_weights
 from tvqsr.data.degrade.parameters import Kernel, Resize
 from tvqsr.data.resize import resize
 
-DRAWS = 8000
+DRAWS = 20000
+RARE = 1e-4
+"""Of about 100 tests at fixed seeds, none may be rarer than this by chance."""
 MODES = ("area", "bilinear", "bicubic")
 Kind = TypeVar("Kind", bound=Step)
 
@@ -66,17 +68,17 @@ def letters(steps: Sequence[Step]) -> str:
 
 
 def assert_happens(events: Sequence[bool], probability: float) -> None:
-    assert stats.binomtest(sum(events), len(events), probability).pvalue > 0.001
+    assert stats.binomtest(sum(events), len(events), probability).pvalue > RARE
 
 
 def assert_equally_likely(found: Sequence[object], values: Sequence[object]) -> None:
     counts = Counter(found)
     assert set(counts) == set(values)
-    assert stats.chisquare([counts[value] for value in values]).pvalue > 0.001
+    assert stats.chisquare([counts[value] for value in values]).pvalue > RARE
 
 
 def assert_uniform(values: Sequence[float], low: float, high: float) -> None:
-    assert stats.kstest(values, stats.uniform(low, high - low).cdf).pvalue > 0.001
+    assert stats.kstest(values, stats.uniform(low, high - low).cdf).pvalue > RARE
 
 
 def run(image: Tensor, *steps: Step, seed: int = 0) -> Tensor:
@@ -141,7 +143,7 @@ def test_gaussian_noise_is_grey_coloured_or_correlated(plain: list[tuple[Step, .
     coloured = [mixing for mixing in mixings if mixing.shape == (3, 3) and mixing[1, 0] == 0]
     correlated = [mixing for mixing in mixings if mixing.shape == (3, 3) and mixing[1, 0] != 0]
     kinds = [len(grey), len(coloured), len(correlated)]
-    assert stats.chisquare(kinds, [0.4 * DRAWS, 0.4 * DRAWS, 0.2 * DRAWS]).pvalue > 0.001
+    assert stats.chisquare(kinds, [0.4 * DRAWS, 0.4 * DRAWS, 0.2 * DRAWS]).pvalue > RARE
     assert all(np.ptp(mixing) == 0 for mixing in grey)
     assert all(np.array_equal(mixing, mixing[0, 0] * np.eye(3)) for mixing in coloured)
     levels = [mixing[0, 0] * 255 for mixing in (*grey, *coloured)]
@@ -157,7 +159,7 @@ def test_correlated_noise_has_the_published_covariance(plain: list[tuple[Step, .
         if len(noise.mixing[0]) == 3 and noise.mixing[1][0] != 0
     ]
     traces = [np.trace(covariance) / (25 / 255) ** 2 for covariance in covariances]
-    assert stats.kstest(traces, stats.irwinhall(3).cdf).pvalue > 0.001
+    assert stats.kstest(traces, stats.irwinhall(3).cdf).pvalue > RARE
     assert min(covariance.min() for covariance in covariances) > 0
     assert np.mean([covariance[0, 1] / covariance[0, 0] for covariance in covariances]) > 0.1
 
@@ -186,20 +188,50 @@ def test_the_extended_draws_are_those_of_the_code(plus: list[tuple[Step, ...]]) 
     factors = np.array([step.factor for step in of_kind(plus, Resize)])
     assert len(factors) == 2 * DRAWS
     ways = [np.sum(factors > 1), np.sum(factors < 1), np.sum(factors == 1)]
-    assert stats.chisquare(ways, np.array([0.2, 0.7, 0.1]) * len(factors)).pvalue > 0.001
+    assert stats.chisquare(ways, np.array([0.2, 0.7, 0.1]) * len(factors)).pvalue > RARE
     assert_uniform(list(factors[factors > 1]), 1, 2)
     assert_uniform(list(factors[factors < 1]), 1 / 8, 1)
     assert_equally_likely([step.mode for step in of_kind(plus, Resize)], MODES)
     photons = of_kind(plus, PhotonNoise)
-    assert stats.binomtest(len(photons), 2 * DRAWS, 0.1).pvalue > 0.001
+    assert stats.binomtest(len(photons), 2 * DRAWS, 0.1).pvalue > RARE
     assert_uniform([math.log10(noise.photons) for noise in photons], 2, 4)
     assert_happens([noise.grey for noise in photons], 0.5)
     speckles = [noise for noise in of_kind(plus, MixedNoise) if noise.speckle]
-    assert stats.binomtest(len(speckles), 2 * DRAWS, 0.1).pvalue > 0.001
+    assert stats.binomtest(len(speckles), 2 * DRAWS, 0.1).pvalue > RARE
     assert len(of_kind(plus, MixedNoise)) - len(speckles) == 2 * DRAWS
     assert len(of_kind(plus, Jpeg)) == 2 * DRAWS
     assert len(of_kind(plus, Blur)) == 2 * DRAWS
-    assert_uniform([b.kernel.sigma_x for b in of_kind(plus, Blur) if b.kernel.kind == "iso"], 0, 2.8)
+    assert_equally_likely([jpeg.quality for jpeg in of_kind(plus, Jpeg)], range(30, 96))
+    assert_equally_likely([step.mode for step in of_kind(plus, ToLr)], MODES)
+    kernels = [blur.kernel for blur in of_kind(plus, Blur)]
+    assert_equally_likely([kernel.size for kernel in kernels], range(7, 26, 2))
+    assert_happens([kernel.kind == "aniso" for kernel in kernels], 0.5)
+    assert_uniform([kernel.sigma_x for kernel in kernels if kernel.kind == "iso"], 0, 2.8)
+    for kernel_sigmas in zip(*((k.sigma_x, k.sigma_y) for k in kernels if k.kind == "aniso"), strict=True):
+        assert_uniform([sigma**2 for sigma in kernel_sigmas], 0, 8)
+    ways = ["grey" if len(n.mixing[0]) == 1 else "own" if n.mixing[1][0] == 0 else "mixed" for n in speckles]
+    counts = Counter(ways)
+    expected = [share * len(ways) for share in (0.4, 0.4, 0.2)]
+    assert stats.chisquare([counts[way] for way in ("grey", "own", "mixed")], expected).pvalue > RARE
+
+
+def test_what_comes_first_tells_nothing_of_what_comes_later(
+    whole: list[tuple[Step, ...]], plus: list[tuple[Step, ...]]
+) -> None:
+    """The two blurs, the two resizings and the two JPEGs of an image are drawn apart."""
+    for chains in (whole, plus):
+        kernels = [[blur.kernel for blur in of_kind([steps], Blur)] for steps in chains]
+        sizes = np.zeros((10, 10))
+        kinds = np.zeros((2, 2))
+        for one, other in kernels:
+            sizes[(one.size - 7) // 2, (other.size - 7) // 2] += 1
+            kinds[int(one.kind == "iso"), int(other.kind == "iso")] += 1
+        assert stats.chi2_contingency(sizes).pvalue > RARE
+        assert stats.chi2_contingency(kinds).pvalue > RARE
+        qualities = [[jpeg.quality for jpeg in of_kind([steps], Jpeg)] for steps in chains]
+        assert stats.spearmanr([found for found in qualities if len(found) == 2]).pvalue > RARE
+    factors = [[step.factor for step in of_kind([steps], Resize)] for steps in plus]
+    assert stats.spearmanr(factors).pvalue > RARE
 
 
 def test_only_the_extended_one_sharpens_its_input(photo: Tensor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from tvqsr.errors import UserError
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.places import Places
+from tvqsr.plan.degradation import RandomDegradation
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
 
@@ -139,7 +140,7 @@ def test_photos_in_folders_keep_apart(tmp_path: Path) -> None:
     assert names == ["a__p0", "b__p0"]
 
 
-@pytest.mark.parametrize("degradation", ["resshift_test", "bsrgan", "bsrgan_plus"])
+@pytest.mark.parametrize("degradation", get_args(RandomDegradation))
 def test_a_test_degradation_is_the_same_every_time(tmp_path: Path, degradation: str) -> None:
     hr = photos(tmp_path / "hr", (64, 48), (64, 48))
     out = prepared(tmp_path, folder=str(hr), degradation=degradation)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tvqsr import __version__
 from tvqsr.commands.data import add_data
+from tvqsr.commands.degrade import add_degrade
 from tvqsr.commands.jobs import add_jobs
 from tvqsr.commands.methods import add_methods
 from tvqsr.commands.own import add_own
@@ -20,7 +21,7 @@ DESCRIPTION = """Reproduction and benchmark suite of texture vector-quantised su
 The whole work, in order and resumable, is `snakemake --cores all`, or on a laptop
 `snakemake --cores all --config preset=mini`: it calls the steps below, which read
 the plan that `record` wrote into the results folder. For your own photos:
-`tvqsr upscale` and `tvqsr score`."""
+`tvqsr degrade`, `tvqsr upscale` and `tvqsr score`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     add_planning(steps)
     add_jobs(steps)
     add_own(steps)
+    add_degrade(steps)
     add_methods(steps)
     add_data(steps)
     return parser

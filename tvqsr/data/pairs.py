@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from tvqsr.data.ahead import in_order
-from tvqsr.data.bicubic import downscale, mod_crop
 from tvqsr.data.images import Pixels, read_image
+from tvqsr.data.lr import cut_hr, make_lr
 from tvqsr.data.manifest import SCALE
 from tvqsr.data.sources import Photos
 from tvqsr.errors import UserError
 from tvqsr.files import sha256
-from tvqsr.plan.preset import DatasetSpec, Degradation
+from tvqsr.plan.preset import DatasetSpec
 
 Written = TypeVar("Written")
 
@@ -53,26 +52,10 @@ def each_pair(
 
 
 def _made(photos: Photos, dataset: DatasetSpec, name: str) -> PixelPair:
-    file, least = photos.hr[name], dataset.multiple
+    file = photos.hr[name]
     whole = read_image(file)
-    hr = mod_crop(whole, least)
-    if min(hr.shape[:2]) < least:
-        raise UserError(f"{file}: is smaller than {least} x {least} pixels")
-    return PixelPair(name, file, hr, _degraded(hr, dataset.degradation, name), _cut(whole, hr))
-
-
-def _degraded(hr: Pixels, degradation: Degradation, name: str) -> Pixels:
-    """LR of a photo; its name seeds what is random, so that it has the same LR in every set."""
-    if degradation == "bicubic":
-        return downscale(hr, SCALE)
-    import torch
-
-    from tvqsr.data.degrade import RECIPES, degrade
-    from tvqsr.data.images import to_pixels
-
-    unit = torch.from_numpy(hr.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
-    lr = degrade(unit, RECIPES[degradation], [[0, zlib.crc32(name.encode())]], scale=SCALE)
-    return to_pixels(lr[0].permute(1, 2, 0).numpy())
+    hr = cut_hr(whole, dataset.multiple, file)
+    return PixelPair(name, file, hr, make_lr(hr, dataset.degradation, name, SCALE), _cut(whole, hr))
 
 
 def _given(photos: Photos, name: str) -> PixelPair:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tvqsr.plan.degradation import Degradation
 from tvqsr.plan.method import Name
 from tvqsr.plan.schema import Number, Strict, tuple_of
 from tvqsr.plan.source import HubSet
@@ -40,8 +41,7 @@ class DatasetSpec(Strict):
     lr_folder: str | None = None
     """A folder of LR photos, a fourth of HR in size and of the same names. Without `folder` the set has no HR."""
     degradation: Degradation = "bicubic"
-    """How LR is made of HR where none is given: MATLAB's antialiased bicubic, ResShift's test degradation, BSRGAN's, or
-    BSRGAN's extended one."""
+    """How LR is made of HR where none is given."""
     multiple: Annotated[int, Field(ge=4, multiple_of=4)] = 4
     """What HR's sides are cut to multiples of, before LR is made of it."""
     store: Literal["pixels", "files"] = "pixels"

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from tvqsr.plan.degradation import RandomDegradation
 from tvqsr.plan.schema import Number, Strict, tuple_of
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -34,9 +35,8 @@ class Training(Strict):
     crop: Literal["cut", "resized", "rescaled"] = "cut"
     """Crops cut from the photo as it is; or the largest square of it (a random one) area-resized to `hr_crop`; or cut
     from a square of up to twice `hr_crop` that was resized to a random side between the two (FeMaSR)."""
-    degradation: Literal["prepared", "realesrgan", "bsrgan", "bsrgan_plus"] = "prepared"
-    """LR as the training set was prepared with, or made anew for every crop: by Real-ESRGAN's second-order pipeline, by
-    BSRGAN's, whose operators come in random order, or by BSRGAN's extended one."""
+    degradation: Literal["prepared", RandomDegradation] = "prepared"
+    """LR as the training set was prepared with, or made anew for every crop."""
     learning_rate: Rate
     betas: Annotated[tuple[Number, Number], BeforeValidator(tuple_of)]
     """Adam's, for generator and discriminator alike."""

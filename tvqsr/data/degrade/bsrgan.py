@@ -73,8 +73,8 @@ def bsrgan_plus_steps(random: np.random.Generator, scale: int) -> list[Step]:
     return [*steps, ToLr(_mode(random)), _jpeg(random)]
 
 
-BSRGAN = ChainRecipe(sharpen=False, steps=bsrgan_steps)
-BSRGAN_PLUS = ChainRecipe(sharpen=True, steps=bsrgan_plus_steps)
+BSRGAN = ChainRecipe(scales=(2, 4), sharpen=False, steps=bsrgan_steps)
+BSRGAN_PLUS = ChainRecipe(scales=(2, 4), sharpen=True, steps=bsrgan_plus_steps)
 
 
 def _shuffled(steps: list[Step], random: np.random.Generator) -> list[Step]:

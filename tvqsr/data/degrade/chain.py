@@ -81,6 +81,8 @@ class Chain:
 class ChainRecipe:
     """A degradation that draws its steps: `steps` from a random generator and the scale."""
 
+    scales: tuple[int, ...]
+    """Scales that it was published for."""
     sharpen: bool
     """Whether HR goes in sharpened by an unsharp mask; targets of losses never are."""
     steps: Callable[[np.random.Generator, int], list[Step]]

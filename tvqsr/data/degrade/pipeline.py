@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tvqsr.data.degrade.chain import ChainRecipe, draw_chain, run_chain
+from tvqsr.data.degrade.chain import Chain, ChainRecipe, draw_chain, run_chain
 from tvqsr.data.degrade.filters import correlate, sharpen
 from tvqsr.data.degrade.jpeg import jpeg
 from tvqsr.data.degrade.kernels import kernel_array
@@ -19,30 +19,47 @@ from tvqsr.data.degrade.recipe import Recipe
 from tvqsr.data.resize import on_device
 from tvqsr.errors import UserError
 
+Drawn = Parameters | Chain
+"""All that decides, with its pixels, the LR of an image."""
 
-@torch.no_grad()
+
+def draw_for(recipe: Recipe | ChainRecipe, seed: Sequence[int], scale: int = 4) -> Drawn:
+    """What a recipe draws for the image of a seed, a sequence of integers >= 0; the same on every device."""
+    return draw_chain(recipe, seed, scale) if isinstance(recipe, ChainRecipe) else draw(recipe, seed)
+
+
 def degrade(hr: Tensor, recipe: Recipe | ChainRecipe, seeds: Sequence[Sequence[int]], scale: int = 4) -> Tensor:
     """LR of a batch: (B, 3, H, W) in [0, 1] -> (B, 3, H / scale, W / scale) float32, multiples of 1/255 in [0, 1].
 
     `seeds` has one sequence of integers >= 0 per image, such as [seed, step, position]. An image's LR depends on its
-    own pixels and seed only, whatever else is in the batch. Parameters are the same on every device; noise fields
-    come from a generator of the device, so CPU and CUDA see different ones. No global random state is used, and
-    nothing waits for the device. It is float32 throughout, also under autocast.
+    own pixels and seed only, whatever else is in the batch.
+
+    Raises UserError if a side of HR is no multiple of `scale`.
+    """
+    return apply(hr, [draw_for(recipe, seed, scale) for seed in seeds], recipe.sharpen, scale)
+
+
+@torch.no_grad()
+def apply(hr: Tensor, drawn: Sequence[Drawn], sharpened: bool, scale: int = 4) -> Tensor:
+    """LR, as of `degrade`, of a batch by what was drawn for each image: for all by one kind of recipe.
+
+    Parameters are the same on every device; noise fields come from a generator of the device, so CPU and CUDA see
+    different ones. No global random state is used, and nothing waits for the device. It is float32 throughout, also
+    under autocast.
 
     Raises UserError if a side of HR is no multiple of `scale`.
     """
     height, width = hr.shape[-2:]
     if height % scale or width % scale:
         raise UserError(f"degradation: HR is {width} x {height}; sides must be multiples of {scale}, crop it")
-    size = height // scale, width // scale
     with torch.autocast(hr.device.type, enabled=False):
         hr = hr.float().contiguous()  # cuDNN would take a single channels-last image, with TF32
-        images = sharpen(hr) if recipe.sharpen else hr
-        if isinstance(recipe, ChainRecipe):
-            chains = [draw_chain(recipe, seed, scale) for seed in seeds]
+        images, size = sharpen(hr) if sharpened else hr, (height // scale, width // scale)
+        chains = [one for one in drawn if isinstance(one, Chain)]
+        if chains:
             lr = [run_chain(image, chain, size) for image, chain in zip(images.split(1), chains, strict=True)]
         else:
-            lr = _in_two_stages(images, [draw(recipe, seed) for seed in seeds], size)
+            lr = _in_two_stages(images, [one for one in drawn if isinstance(one, Parameters)], size)
         return torch.cat(lr).mul(255).round().clamp(0, 255).div(255)
 
 

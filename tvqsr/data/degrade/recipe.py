@@ -88,6 +88,8 @@ class Recipe:
     there is a second stage [TVQ, RS].
     """
 
+    scales: tuple[int, ...]
+    """Scales that it was published for."""
     sharpen: bool
     """Whether HR goes in sharpened by an unsharp mask; targets of losses never are."""
     first: StageRecipe
