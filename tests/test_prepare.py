@@ -20,8 +20,8 @@ from tvqsr.data.store import open_store
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
-from tvqsr.plan.places import Places
 from tvqsr.plan.degradation import RandomDegradation
+from tvqsr.plan.places import Places
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
 

@@ -21,9 +21,6 @@ class StageChange(Strict):
     """Dataset, where it is not the one of the preset's `train_on`."""
 
 
-Degradation = Literal["bicubic", "resshift_test", "bsrgan", "bsrgan_plus"]
-
-
 def _hub_set(value: Any) -> Any:
     """A name alone is short for a data set with photos in the column `image` of its split `train`."""
     return {"name": value} if isinstance(value, str) else value
