@@ -26,7 +26,7 @@ from tvqsr.plan.archive import ArchiveSpec
 FILE = "photos.zip"
 CONTENT = np.random.default_rng(6).bytes(200_000)
 OTHER = CONTENT[::-1]
-QUICK = Patience(waits=(), connect=5, read=5)
+QUICK = Patience(waits=(), connect=20, read=20)
 NOWHERE = ("http://127.0.0.1:9/photos.zip",)
 
 
@@ -180,6 +180,24 @@ def test_present_looks_at_the_length_only(tmp_path: Path, fetch: Fetch, hashed: 
     fetch(unpublished)
     (tmp_path / FILE).write_bytes(b"other")
     assert not present(FILE, unpublished, tmp_path)
+
+
+def test_a_file_that_is_all_here_needs_no_network(
+    tmp_path: Path, fetch: Fetch, served: tuple[FaultyServer, ArchiveSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a process leaves it that is stopped after the last byte."""
+    server, unpublished = served
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("tvqsr.fetch.archive.recorded", _stopped)
+        fetch(unpublished)
+    assert not (tmp_path / FILE).exists()
+    assert fetch(unpublished).read_bytes() == CONTENT
+    assert len(server.requests) == 1
+    assert read_json(tmp_path / f"{FILE}.json")["address"] == server.url("/a")
+
+
+def _stopped(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_two_at_once_fetch_once(tmp_path: Path, served: tuple[FaultyServer, ArchiveSpec]) -> None:

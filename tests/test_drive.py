@@ -26,7 +26,7 @@ from tvqsr.plan.archive import ArchiveSpec
 FILE, ID = "photos.zip", "1NhmpON2dB2LjManfX6uIj8Pj_Jx6N-6l"
 CONTENT = np.random.default_rng(7).bytes(100_000)
 HTML = {"Content-Type": "text/html; charset=utf-8"}
-QUICK = Patience(waits=(0,), connect=5, read=5)
+QUICK = Patience(waits=(0,), connect=20, read=20)
 WARNING = """<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head><body>
 <p>photos.zip (3.1G) is too large for Google to scan for viruses.</p>
 <form action="/search"><input type="hidden" name="q" value="not this one"></form>
