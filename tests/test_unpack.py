@@ -352,6 +352,20 @@ def test_bombs_are_stopped(tmp_path: Path, into: Into, monkeypatch: pytest.Monke
     refused(tmp_path, into, large, "1.png has 2.", everything)
 
 
+def test_a_header_that_declares_gigabytes_is_not_read(tmp_path: Path, into: Into) -> None:
+    """Tar's extended headers are read into memory; a long path, which they are for, passes."""
+    for kind in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME):
+        with lzma.open(tmp_path / "a.tar.xz", "w") as out:
+            info = tarfile.TarInfo("header")
+            info.type, info.size = kind, 8 * 10**9
+            out.write(tarfile.TarInfo("empty").tobuf() + info.tobuf() + bytes(5120))
+        refused(
+            tmp_path, into, tmp_path / "a.tar.xz", "damaged, cut short or no archive (a header of 8000000000 bytes)"
+        )
+    long = "long/" * 60
+    assert into(tarred(tmp_path / "b.tar", {f"{long}DIV2K_valid_HR/1.png": picture(1)}), {"HR": "**/{name}.png"})
+
+
 def test_the_sets_that_are_real_are_within_bounds(tmp_path: Path) -> None:
     """12 GB of PNG in a zip (Flickr2K), 1.28 million photos in a tar (ImageNet)."""
     archive = tmp_path / "a"

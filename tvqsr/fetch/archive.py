@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tvqsr.errors import UserError
-from tvqsr.fetch.address import place_of
+from tvqsr.fetch.address import Place, place_of
 from tvqsr.fetch.check import check, recorded, remembered
 from tvqsr.fetch.client import Client
 from tvqsr.fetch.drive import DRIVE
@@ -74,19 +74,19 @@ def _from_any(path: Path, spec: ArchiveSpec, transfer: Transfer, drive: str) -> 
         place = place_of(address, drive)
         transfer.report(f"{path.name}: fetching from {place.browser}")
         try:
-            return _from_one(address, transfer, drive)
+            return _from_one(address, place, transfer)
         except RefusedError as fault:
             failures.append(f"{place.browser} ({fault})")
             transfer.report(f"{path.name}: {failures[-1]}")
     raise UserError(_by_hand(path, failures, transfer.expected))
 
 
-def _from_one(address: str, transfer: Transfer, drive: str) -> Sums:
+def _from_one(address: str, place: Place, transfer: Transfer) -> Sums:
     """Make the part whole and right from one address. Raises RefusedError.
 
     A wrong file that was put together of several answers is fetched once more in one go: the joint may be wrong.
     """
-    place, part, patience = place_of(address, drive), transfer.part, transfer.client.patience
+    part, patience = transfer.part, transfer.client.patience
     for _ in range(2):
         received = persist(
             lambda: transfer.attempt(address, place),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tvqsr.errors import UserError
 from tvqsr.fetch.bounds import Bounds
@@ -20,6 +20,16 @@ from tvqsr.fetch.faults import ByHandError
 
 OTHER_KINDS = {b"Rar!\x1a\x07": "RAR", b"7z\xbc\xaf\x27\x1c": "7-Zip"}
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError)
+
+EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+LONGEST_HEADER = 1 << 20
+"""Bytes of a tar's extended header, which holds a path: `tarfile` reads into memory whatever length it declares."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ def _zipped(archive: Path) -> Iterator[Member]:
 
 
 def _tarred(archive: Path) -> Iterator[Member]:
-    with tarfile.open(archive) as content:
+    with tarfile.open(archive, tarinfo=_Header) as content:
         # `next`, and not iteration, so that a million members need not be kept.
         while (info := content.next()) is not None:
             content.members = []  # type: ignore[attr-defined]  # left out of typeshed
@@ -86,6 +96,15 @@ def _tarred(archive: Path) -> Iterator[Member]:
                 continue
             oddity = "a link" if info.islnk() or info.issym() else None if info.isreg() else "no plain file"
             yield Member(info.name, info.size, oddity or _odd(info.name), lambda info=info: _plain(content, info))  # type: ignore[misc]
+
+
+class _Header(tarfile.TarInfo):
+    """A header that is bounded; `_proc_member` is the method that tarfile's source names for overriding."""
+
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> Any:
+        if self.type in EXTENDED and self.size > LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        return super()._proc_member(tarfile_)  # type: ignore[misc]  # left out of typeshed
 
 
 def _plain(content: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
