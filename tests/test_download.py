@@ -248,6 +248,7 @@ def test_wrong_bytes_are_removed_and_the_next_mirror_asked(
             Answer(CONTENT[:-4], framing="close", ranges=False),
             "connection cut after 299996 of 300000 bytes; tried 4 times",
         ),
+        (Answer(CONTENT, length=10**15), f"has {10**15} bytes instead"),
         (Answer(status=403), r"answers 403, access refused"),
         (Answer(status=404), r"answers 404, not there"),
         (Answer(status=204), r"answers 204"),

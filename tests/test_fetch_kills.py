@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ from tvqsr.fetch.archive import fetch_archive
 from tvqsr.fetch.unpack import unpack
 from tvqsr.plan.archive import ArchiveSpec
 
+# What was written survives a kill; a busy disk would make this slow.
+os.fsync = lambda descriptor: None
 url, folder = sys.argv[1], Path(sys.argv[2])
 moments, count = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "shutil.rmtree"}, 0
 
@@ -60,6 +63,8 @@ for line in sys.stdin:
 FETCH = 20
 """Events of the fetch; those of unpacking are many more."""
 KILLS = 24
+PATIENCE = 240
+"""Seconds after which a test that hangs ends: 8 is usual, 40 on a crowded machine."""
 
 
 class Worker:
@@ -122,8 +127,11 @@ def empty(folder: Path) -> None:
 def worker(tmp_path: Path, url: str) -> Iterator[Worker]:
     (tmp_path / "work").mkdir()
     worker = Worker(url, tmp_path / "work")
+    guard = threading.Timer(PATIENCE, worker.process.kill)
+    guard.start()
     yield worker
-    worker.process.communicate(timeout=20)
+    guard.cancel()
+    worker.process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
