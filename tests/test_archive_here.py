@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faulty_server import Answer, FaultyServer
+from tests.faulty_server import Answer, FaultyServer, Request
 from tvqsr.errors import UserError
 from tvqsr.fetch import sums
 from tvqsr.fetch.archive import fetch_archive, present
@@ -202,20 +202,40 @@ def _stopped(*_: object) -> None:
 
 
 def test_two_at_once_fetch_once(tmp_path: Path, served: tuple[FaultyServer, ArchiveSpec]) -> None:
+    """The server gives nothing before the second process has said that it waits."""
     server, _ = served
-    server.answers["/a"] = [Answer(CONTENT, block=20_000, pause=0.1)]
+    waits = threading.Event()
+
+    def answer(_: Request) -> Answer:
+        waits.wait(100)
+        return Answer(CONTENT)
+
+    server.answers["/a"] = answer
     program = (
         "import sys; from pathlib import Path; from tvqsr.fetch.archive import fetch_archive\n"
-        "from tvqsr.plan.archive import ArchiveSpec\n"
-        f"fetch_archive({FILE!r}, ArchiveSpec(addresses=(sys.argv[1],)), Path(sys.argv[2]), print)"
+        "from tvqsr.fetch.retry import Patience; from tvqsr.plan.archive import ArchiveSpec\n"
+        f"fetch_archive({FILE!r}, ArchiveSpec(addresses=(sys.argv[1],)), Path(sys.argv[2]),\n"
+        "    lambda line: print(line, flush=True), patience=Patience(read=200))"
     )
     command = [sys.executable, "-c", program, server.url("/a"), str(tmp_path)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    out = [process.communicate(timeout=60)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert len(server.requests) == 1
-    waited = [text for text in out if "another process is at it; waiting" in text]
-    assert len(waited) == 1 and "fetching from" not in waited[0]
+    said: list[list[str]] = [[], []]
+
+    def listen(number: int) -> None:
+        for line in both[number].stdout or ():
+            said[number].append(line)
+            if "another process is at it; waiting" in line:
+                waits.set()
+
+    listening = [threading.Thread(target=listen, args=(number,)) for number in range(2)]
+    for thread in listening:
+        thread.start()
+    for thread in listening:
+        thread.join()
+    assert [process.wait() for process in both] == [0, 0]
+    assert len(server.requests) == 1 and waits.is_set()
+    (waited,) = [lines for lines in said if "waiting" in lines[0]]
+    assert len(waited) == 1
     assert (tmp_path / FILE).read_bytes() == CONTENT
 
 

@@ -201,7 +201,7 @@ def test_the_hub_s_refusals_are_told_in_plain_words(
 
 
 def test_a_page_of_the_hub_is_not_the_file(hub: FaultyServer, tmp_path: Path) -> None:
-    hub.answers[PLACE] = [page("<html>Log in</html>")]
+    hub.answers[PLACE] = [page("Log in")]
     with pytest.raises(UserError, match="answers with a web page instead of the file"):
         from_hub(tmp_path)
 

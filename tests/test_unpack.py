@@ -44,8 +44,8 @@ def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
 def tarred(path: Path, files: Mapping[str, bytes], kind: str = "w") -> Path:
     with tarfile.open(path, kind) as content:  # type: ignore[call-overload]
         for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
+            info = tarfile.TarInfo(name.rstrip("/"))
+            info.size, info.type = len(data), tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
             content.addfile(info, io.BytesIO(data))
     return path
 
@@ -77,6 +77,7 @@ def below(folder: Path) -> dict[str, bytes]:
 
 PAIRS = {
     "DIV2K_valid_HR/": b"",
+    "DIV2K_valid_HR/folder.png/": b"",
     "DIV2K_valid_HR/0801.png": picture(1),
     "DIV2K_valid_HR/0802.PNG": picture(2),
     "DIV2K_valid_LR_bicubic/X4/0801x4.png": picture(3, side=3),
@@ -90,7 +91,7 @@ FILES = {name: data for name, data in PAIRS.items() if data}
 
 @pytest.mark.parametrize("kind", ["zip", "w", "w:gz", "w:bz2", "w:xz"])
 def test_pairs_are_written_flat_by_kind_with_the_bytes_of_the_archive(tmp_path: Path, into: Into, kind: str) -> None:
-    archive = zipped(tmp_path / "a", PAIRS) if kind == "zip" else tarred(tmp_path / "a", FILES, kind)
+    archive = zipped(tmp_path / "a", PAIRS) if kind == "zip" else tarred(tmp_path / "a", PAIRS, kind)
     names = into(archive, HR | {"LR": "DIV2K_valid_LR_bicubic/X4/{name}x4.png"})
     assert names == {"HR": ["0801", "0802"], "LR": ["0801", "0802"]}
     assert below(tmp_path / "sets" / "valid") == {
@@ -421,12 +422,17 @@ def test_two_at_once_unpack_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     archive = zipped(tmp_path / "a.zip", {f"DIV2K_valid_HR/{i}.png": picture(i) for i in range(20)})
     real = decode.decode
 
-    def slow(image: Path, told: str) -> None:
-        time.sleep(0.01)
+    said: list[str] = []
+
+    def held(image: Path, told: str) -> None:
+        """Nothing is decoded before the second thread has said that it waits."""
+        for _ in range(10_000):
+            if any("waiting" in line for line in said):
+                break
+            time.sleep(0.01)
         real(image, told)
 
-    monkeypatch.setattr(decode, "decode", slow)
-    said: list[str] = []
+    monkeypatch.setattr(decode, "decode", held)
     both = [threading.Thread(target=unpack, args=(archive, tmp_path / "set", HR, said.append)) for _ in range(2)]
     for thread in both:
         thread.start()
