@@ -31,6 +31,7 @@ from tvqsr.data.sources import obtain
 from tvqsr.efficiency.fresh import fresh_run
 from tvqsr.files import write_json
 from tvqsr.plan import Plan, Run
+from tvqsr.plan.places import Places
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.training import Training
 from tvqsr.provenance import provenance
@@ -76,7 +77,7 @@ def _repeated(work: Path, gigabytes: float) -> Path:
     folder, kept = work / "photos", work / "kept"
     folder.mkdir()
     kept.mkdir()
-    found = obtain(DatasetSpec(source="skimage_train"), "datasets", work, lambda _: None).hr.items()
+    found = obtain(DatasetSpec(source="skimage_train"), Places(), lambda _: None).hr.items()
     for name, file in found:
         Image.open(file).convert("RGB").resize(DIV2K, Image.Resampling.BICUBIC).save(kept / f"{name}.bmp")
     files = sorted(kept.iterdir())
