@@ -40,7 +40,7 @@ def provenance() -> dict[str, Any]:
 
 
 def peak_memory_mib() -> float:
-    """Peak resident memory of this process, in MiB."""
+    """Peak resident memory of this process, in MiB, with the pages of a pixel store that it has touched: file cache."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
