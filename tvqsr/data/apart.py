@@ -76,10 +76,10 @@ def refuse_shared(plan: Plan, dataset: str) -> None:
         return
     named = ", ".join(f"`{pair['training']}` is `{pair['test']}` of {testset}" for testset, pair in refused[:3])
     sets = list(dict.fromkeys([*allowed, *(testset for testset, _ in refused)]))
+    count = _photos(len({pair["training"] for _, pair in refused}))
     raise UserError(
-        f"{path}: {len({pair['training'] for _, pair in refused})} photos of `{dataset}` are test photos: {named}"
-        f"{', ...' if refused[3:] else ''}; remove them from the training photos, or allow it in the preset by "
-        f"`datasets: {{{dataset}: {{may_share: [{', '.join(sets)}]}}}}`"
+        f"{path}: {count} of `{dataset}` in test sets: {named}{', ...' if refused[3:] else ''}; remove them from the "
+        f"training photos, or allow it in the preset: `datasets: {{{dataset}: {{may_share: [{', '.join(sets)}]}}}}`"
     )
 
 
@@ -93,8 +93,7 @@ def _told(dataset: str, record: dict[str, Any]) -> Iterator[str]:
     shared = {testset: {pair["training"] for pair in found["shared"]} for testset, found in record["test_sets"].items()}
     for testset, photos in shared.items():
         if photos:
-            count = f"{len(photos)} photos of {dataset} are" if len(photos) > 1 else f"1 photo of {dataset} is"
-            yield f"{count} in {testset}: allowed by the preset."
+            yield f"{_photos(len(photos))} of {dataset} in {testset}: allowed by the preset."
     if apart := [testset for testset, photos in shared.items() if not photos]:
         yield (
             f"None of the {record['photos']} photos of {dataset} is in {', '.join(apart)}, by its file or by its "
@@ -102,13 +101,17 @@ def _told(dataset: str, record: dict[str, Any]) -> Iterator[str]:
         )
     unread = len(record["unreadable"]) + sum(len(found["unreadable"]) for found in record["test_sets"].values())
     if unread:
-        yield f"{unread} photos of {dataset} or of those sets cannot be read and were not compared."
+        yield f"{_photos(unread)} of {dataset} or of those sets not compared, since damaged."
 
 
 def _pairs(record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for testset, found in record["test_sets"].items():
         for pair in found["shared"]:
             yield testset, pair
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo{'' if count == 1 else 's'}"
 
 
 def _state(path: Path) -> list[int]:
