@@ -131,6 +131,15 @@ def test_a_changed_protocol_trains_and_upscales_nothing(finished: tuple[Path, st
     assert not {"train", "upscale", "prepare"} & set(planned)
 
 
+def test_an_added_test_set_is_compared_and_trains_nothing(finished: tuple[Path, str], photo: Path) -> None:
+    more = f"photos_test: {{source: skimage_test}}\n  more: {{folder: {photo.parent}}}\ntest_on: [photos_test, more]"
+    changed = changed_preset(finished[0], "photos_test: {source: skimage_test}", more)
+    changed.write_text(changed.read_text().replace("\ntest_on: [photos_test]\n", "\n"))
+    planned = jobs(plan_again(finished[0], preset=changed))
+    assert (planned["prepare"], planned["check_overlap"], planned["upscale"]) == (1, 1, 7)
+    assert "train" not in planned
+
+
 def test_a_changed_title_remakes_the_presentation_only(finished: tuple[Path, str]) -> None:
     changed = changed_preset(finished[0], "tvqrap: {method: tvqrap}", "tvqrap: {method: tvqrap, title: Ours}")
     assert not {"train", "upscale", "score", "prepare"} & set(jobs(plan_again(finished[0], preset=changed)))

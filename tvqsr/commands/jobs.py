@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tvqsr.commands.common import Step, add, stored
 from tvqsr.console import say
+
+if TYPE_CHECKING:
+    from tvqsr.plan import Plan
 
 
 def add_jobs(steps: Any) -> None:
     """Steps that the workflow calls, with the results folder whose plan they follow."""
 
-    def job(name: str, step: Step, summary: str, *arguments: str, seed: bool = False) -> None:
+    def job(name: str, step: Step, summary: str, *arguments: str, seed: bool = False) -> argparse.ArgumentParser:
         parser = add(steps, name, step, summary)
         parser.add_argument("results", type=Path, help="results folder, or its plan.json")
         for argument in arguments:
             parser.add_argument(argument)
         if seed:
             parser.add_argument("--seed", type=int, default=0)
+        return parser
 
     job("prepare", _prepare, "make a dataset's photos present: HR and LR, with a manifest", "dataset")
+    check = job("check-overlap", _check_overlap, "look for photos of a training set in the test sets", "dataset")
+    check.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="photos read at a time (default: %(default)s)"
+    )
     job("train", _train, "train one stage for one seed; resumes where it stopped", "run", seed=True)
     job("upscale-entry", _upscale_entry, "make an entry's 8-bit images of a test set", "entry", "testset", seed=True)
     job("score-entry", _score_entry, "score those images, from the PNGs on disk", "entry", "testset", seed=True)
@@ -48,9 +57,25 @@ def _prepare(options: argparse.Namespace) -> None:
     prepare(dataset, folder, training, told, Places.of(preset), preset.runtime.threads)
 
 
+def _check_overlap(options: argparse.Namespace) -> None:
+    from tvqsr.data.apart import check_overlap
+
+    plan = stored(options.results)
+    check_overlap(plan, options.dataset, options.threads, lambda line: say(f"[{options.dataset}] {line}"))
+
+
+def _refuse_shared(plan: Plan, datasets: list[str]) -> None:
+    from tvqsr.data.apart import refuse_shared
+
+    for dataset in datasets:
+        refuse_shared(plan, dataset)
+
+
 def _train(options: argparse.Namespace) -> None:
     plan = stored(options.results)
-    if plan.run(options.run).released:
+    run = plan.run(options.run)
+    _refuse_shared(plan, [] if run.released else [run.dataset])
+    if run.released:
         from tvqsr.train.released import import_released
 
         import_released(plan, options.run, options.seed)
@@ -62,7 +87,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _upscale_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
-    plan.entry(options.entry)
+    _refuse_shared(plan, plan.training_sets_of(options.entry))
     from tvqsr.upscale.job import upscale
 
     upscale(plan, options.entry, options.seed, options.testset)
@@ -111,7 +136,9 @@ def _claims(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from tvqsr.report.page import write_page
 
-    write_page(stored(options.results))
+    plan = stored(options.results)
+    _refuse_shared(plan, plan.trained_on)
+    write_page(plan)
 
 
 def _show(options: argparse.Namespace) -> None:

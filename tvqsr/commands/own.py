@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def add_own(steps: Any) -> None:
     )
     upscale.add_argument("--seed", type=int, default=0)
     _add_efficiency(steps)
+    _add_overlap(steps)
     score = add(steps, "score", _score, "score any two folders of images, paired by name")
     score.add_argument("--sr", type=Path, required=True, help="folder of the images to be scored")
     score.add_argument("--hr", type=Path, help="folder of the references; not needed by niqe, musiq, ...")
@@ -127,3 +129,22 @@ def _score(options: argparse.Namespace) -> None:
     if options.json:
         write_text(options.json, text)
     sys.stdout.write(text)
+
+
+def _add_overlap(steps: Any) -> None:
+    summary = "list photos of one folder that are in another, by file or by looks; exit code 1 if there are any"
+    overlap = add(steps, "overlap", _overlap, summary)
+    overlap.add_argument("training", type=Path, help="folder of photos to train on; those in folders inside it count")
+    overlap.add_argument("testing", type=Path, help="folder of photos to test on")
+    overlap.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="photos read at a time (default: %(default)s)"
+    )
+
+
+def _overlap(options: argparse.Namespace) -> None:
+    from tvqsr.data.apart import compare_folders
+
+    found = compare_folders(options.training, options.testing, options.threads, say)
+    if found:
+        sys.stdout.write(f"{found}\n")
+        raise SystemExit(1)

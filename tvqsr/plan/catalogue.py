@@ -133,7 +133,10 @@ def own_folders(dataset: DatasetSpec, data_folder: str) -> list[Path]:
 
 
 def overlap(one: DatasetSpec, other: DatasetSpec, data_folder: str) -> bool:
-    """Whether two sets share photos, as far as their places tell: a common source, or a folder in the other's."""
+    """Whether two sets share photos, as far as their places tell: a common source, or a folder in the other's.
+
+    What they tell is known before anything is fetched; the photos themselves are compared by `tvqsr.data.overlap`.
+    """
     if one.source and other.source and _taken(one.source) & _taken(other.source):
         return True
     if one.hub and one.hub == other.hub:

@@ -195,3 +195,14 @@ def _check_datasets(preset: Preset, where: str) -> None:
             raise UserError(f"{where}: datasets.{name}: give either `source`, `hub`, or `folder` and/or `lr_folder`")
         if name in training and dataset.store == "files" and "LR" in sides_of(dataset):
             raise UserError(f"{where}: datasets.{name}: with `store: files` given LR is not read; leave out `store`")
+        _check_shares(preset, name, f"{where}: datasets.{name}.may_share")
+
+
+def _check_shares(preset: Preset, dataset: str, where: str) -> None:
+    """Only a training set may share photos, and only with test sets."""
+    allowed = preset.datasets[dataset].may_share
+    if allowed and dataset not in preset.training_sets:
+        raise UserError(f"{where}: is for training sets, and nothing is trained on `{dataset}`")
+    for testset in allowed:
+        if testset not in preset.test_on:
+            raise UserError(f"{where}: `{testset}` is not in `test_on`{suggestion(testset, preset.test_on)}")

@@ -21,6 +21,9 @@ class Paths:
     def manifest(self, dataset: str) -> Path:
         return self.dataset(dataset) / "manifest.json"
 
+    def overlap(self, dataset: str) -> Path:
+        return self.dataset(dataset) / "overlap.json"
+
     def run(self, run: str, seed: int | str) -> Path:
         return self.root / "runs" / run / f"seed{seed}"
 

@@ -93,11 +93,25 @@ class Plan:
         return [(run, seed) for run in self.runs for seed in self.seeds_of(run)]
 
     @cached_property
+    def trained_on(self) -> list[str]:
+        """Sets that something is trained on."""
+        return list(dict.fromkeys(run.dataset for run in self.runs.values() if not run.released))
+
+    @cached_property
     def used_datasets(self) -> list[str]:
         """Sets that something is trained or tested on."""
-        trained_on = [run.dataset for run in self.runs.values() if not run.released]
         tested_on = [testset for testset in self.preset.test_on if self.entries_on(testset)]
-        return list(dict.fromkeys([*trained_on, *tested_on]))
+        return list(dict.fromkeys([*self.trained_on, *tested_on]))
+
+    def training_sets_of(self, entry: str) -> list[str]:
+        """Sets that a run behind an entry is trained on here; of weights that others trained, theirs are not known."""
+        run = self.entry(entry).run
+        return list(dict.fromkeys(run.dataset for run in run.lineage() if not run.released)) if run else []
+
+    def kept_apart(self, dataset: str) -> list[str]:
+        """Test sets of the entries that are trained on a set: none of its photos may be in them."""
+        learnt = [entry for entry in self.entries if dataset in self.training_sets_of(entry)]
+        return [name for name in self.preset.test_on if any(name in self.test_sets(entry) for entry in learnt)]
 
     @cached_property
     def methods(self) -> dict[str, Method]:
@@ -201,6 +215,10 @@ class Plan:
         times = [file.stat().st_mtime_ns for folder in folders for file in images_below(folder)]
         return digest([dataset_identity(spec, dataset), times, self.is_training_set(dataset), code])
 
+    def overlap_key(self) -> str:
+        """Changes when the code that compares training photos with test photos does."""
+        return digest([source_digest(PACKAGE / "data" / "overlap.py")])
+
     def train_key(self, run: str) -> str:
         """Changes when a setting, the data, a needed run or the code behind the numbers does."""
         job = "released.py" if self.runs[run].released else "job.py"
@@ -281,19 +299,24 @@ class Plan:
         return digest([rows, told, methods, source_digest(PACKAGE / "report" / module)])
 
     def page_key(self) -> str:
-        """Changes when the page's code or template does."""
+        """Changes when the page's code or template does, or which photos may be shared."""
         template = (PACKAGE / "report" / "templates" / "report.html").read_text(encoding="utf-8")
-        return digest([template, self.report_key("page.py")])
+        allowed = {name: self.preset.datasets[name].may_share for name in self.trained_on}
+        return digest([template, allowed, self.report_key("page.py")])
 
 
 def _check_apart(preset: Preset, where: str) -> None:
-    """Refuse a test set that is trained on."""
+    """Refuse a test set that is trained on, or lies where photos to train on do, unless the preset allows that."""
     for training in sorted(preset.training_sets):
         for testing in preset.test_on:
+            if training == testing:
+                raise UserError(f"{where}: `{testing}` is used for training and for testing; declare two sets")
+            if testing in preset.datasets[training].may_share:
+                continue
             if overlap(preset.datasets[training], preset.datasets[testing], preset.data_folder):
                 raise UserError(
                     f"{where}: `{testing}` is used for training and for testing, or lies in `{training}` or around it; "
-                    f"a test set must not be trained on"
+                    f"a test set must not be trained on, unless `datasets.{training}.may_share: [{testing}]` allows it"
                 )
 
 

@@ -43,6 +43,8 @@ class DatasetSpec(Strict):
     """What HR's sides are cut to multiples of, before LR is made of it."""
     store: Literal["pixels", "files"] = "pixels"
     """Of a training set: all pixels in one file, or photos decoded as they are needed (for sets beyond the disk)."""
+    may_share: Annotated[tuple[Name, ...], BeforeValidator(tuple_of)] = ()
+    """Of a training set: test sets that may hold photos of it. Photos in any other test set are refused."""
     crop: Annotated[int, Field(ge=0)] | None = None
     """Border left out of PSNR and SSIM on this test set, instead of the preset's `crop`."""
     protocols: Annotated[tuple[str, ...], BeforeValidator(tuple_of)] | None = None

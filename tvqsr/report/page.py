@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from tvqsr import __version__
+from tvqsr.data.apart import told
 from tvqsr.files import read_json, write_text
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.plan.method import Method
@@ -64,6 +65,7 @@ def _content(plan: Plan) -> dict[str, Any]:
             if entry.given
             for testset in plan.test_sets(entry.name)
         ],
+        "overlaps": told(plan),
         "made_by": provenance(),
     }
 

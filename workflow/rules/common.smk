@@ -57,7 +57,7 @@ def train_inputs(wildcards):
     if run.released:
         return []
     needs = [PATHS.weights(need.name, wildcards.seed) for need in run.needs.values()]
-    return [PATHS.manifest(run.dataset), *needs]
+    return [PATHS.manifest(run.dataset), ancient(PATHS.overlap(run.dataset)), *needs]
 
 
 def upscale_inputs(wildcards):
@@ -65,6 +65,14 @@ def upscale_inputs(wildcards):
     run = PLAN.entries[wildcards.entry].run
     lineage = run.lineage() if run else []
     return [PATHS.weights(needed.name, wildcards.seed) for needed in lineage]
+
+
+def upscale_overlaps(wildcards):
+    """What the training sets behind an entry share with the test sets."""
+    return [
+        ancient(PATHS.overlap(dataset))
+        for dataset in PLAN.training_sets_of(wildcards.entry)
+    ]
 
 
 def score_inputs(wildcards):

@@ -2,6 +2,7 @@ rule upscale:
     input:
         data=PATHS.manifest("{testset}"),
         weights=upscale_inputs,
+        overlaps=upscale_overlaps,
     output:
         PATHS.images_record("{entry}", "{seed}", "{testset}"),
     log:

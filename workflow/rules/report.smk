@@ -94,6 +94,7 @@ rule page:
         claims=PATHS.claims,
         costs=costs("csv"),
         manifests=[PATHS.manifest(name) for name in PLAN.used_datasets],
+        overlaps=[PATHS.overlap(name) for name in PLAN.trained_on],
     output:
         PATHS.report,
     log:
