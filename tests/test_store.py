@@ -15,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from tests.conftest import TINY
 from tvqsr.data.ahead import in_order
 from tvqsr.data.bicubic import downscale
+from tvqsr.data.crops import CropSampler
+from tvqsr.data.feed import batches
 from tvqsr.data.images import read_image
 from tvqsr.data.prepare import prepare
 from tvqsr.data.store import open_store
@@ -29,6 +32,7 @@ from tvqsr.files import remove_leftovers, write_json, written_beside
 from tvqsr.plan import Plan
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
+from tvqsr.plan.training import Training
 
 SIZES = [(131, 64), (90, 71), (48, 52), (64, 64), (200, 40)]
 
@@ -68,6 +72,36 @@ def test_the_store_holds_every_sample(tmp_path: Path) -> None:
         hr = read_image(folder / f"{photo.name}.png")[: height // 4 * 4, : width // 4 * 4]
         assert np.array_equal(photo.pixels[0], hr)
         assert np.array_equal(photo.pixels[1], downscale(hr, 4))
+
+
+def test_training_on_a_large_store_takes_no_memory(tmp_path: Path) -> None:
+    """2.4 GB of samples in files with holes, which take no disk either: after 4800 crops memory is as it was."""
+    height, width, count = 1360, 2040, 290
+    images = [{"name": f"p{number}", "height": height, "width": width} for number in range(count)]
+    declared = {"store": "pixels"}
+    write_json(tmp_path / "manifest.json", {"role": "training", "scale": 4, "declared": declared, "images": images})
+    for name, share in (("hr.u8", 1), ("lr.u8", 16)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(3 * height * width * count // share)
+    schedule = {
+        "iterations": 600,
+        "batch_size": 8,
+        "hr_crop": 64,
+        "learning_rate": 1e-3,
+        "betas": (0.9, 0.99),
+        "ema": 0.5,
+    }
+    before = anonymous_mib()
+    sampler = CropSampler(tmp_path, Training.model_validate(schedule), seed=0)
+    fed = batches(sampler, 0, torch.device("cpu"), 1)
+    assert sum(len(batch.hr) + len(batch.lr) for batch in fed) == 2 * 4800
+    assert anonymous_mib() - before < 64
+
+
+def anonymous_mib() -> float:
+    """Memory of this process that is no file's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
 
 
 def test_training_on_given_pairs_takes_their_lr(tmp_path: Path) -> None:
