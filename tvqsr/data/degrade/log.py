@@ -22,6 +22,8 @@ STEPS: dict[str, type[Step]] = {
     "jpeg": Jpeg,
 }
 _NAMES = {kind: name for name, kind in STEPS.items()}
+_PARAMETERS: TypeAdapter[Any] = TypeAdapter(Parameters)
+_STEPS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in STEPS.items()}
 
 
 def as_json(drawn: Drawn) -> dict[str, Any]:
@@ -35,11 +37,12 @@ def as_json(drawn: Drawn) -> dict[str, Any]:
 def from_json(logged: dict[str, Any]) -> Drawn:
     """The inverse of `as_json`, after JSON (lists for tuples). Raises pydantic.ValidationError for anything else."""
     if "steps" not in logged:
-        return TypeAdapter(Parameters).validate_python(logged)
+        parameters: Parameters = _PARAMETERS.validate_python(logged)
+        return parameters
     steps = tuple(_step(**step) for step in logged["steps"])
     return Chain(steps, logged["noise_seed"])
 
 
 def _step(step: str, **fields: Any) -> Step:
-    drawn: Step = TypeAdapter(STEPS[step]).validate_python(fields)
+    drawn: Step = _STEPS[step].validate_python(fields)
     return drawn
