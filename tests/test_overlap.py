@@ -17,7 +17,7 @@ from scipy.fft import dctn
 
 from tests.conftest import Command, shared
 from tests.test_workflow import jobs, snakemake
-from tvqsr.data import apart
+from tvqsr.data import apart, overlap
 from tvqsr.data.apart import check_overlap, refuse_shared, told
 from tvqsr.data.bicubic import downscale, mod_crop
 from tvqsr.data.images import read_image
@@ -26,8 +26,9 @@ from tvqsr.data.signature import Thumbnail, coarse, coarse_turned, likeness, thu
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
-from tvqsr.plan.catalogue import SkimageSource, source_of
+from tvqsr.plan.catalogue import source_of
 from tvqsr.plan.folders import named_images
+from tvqsr.plan.source import SkimageSource
 from tvqsr.plan.stored import record
 
 Preset = Callable[..., Path]
@@ -79,7 +80,11 @@ DISGUISES: dict[str, tuple[Disguise, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_copy_is_known_again_and_nothing_else_is(tmp_path: Path, disguise: str) -> None:
+def test_a_copy_is_known_again_and_nothing_else_is(
+    tmp_path: Path, disguise: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 17 photos in several goes, as a thousand times as many are.
+    monkeypatch.setattr(overlap, "AT_ONCE", 5)
     change, options = DISGUISES[disguise]
     photos = embedded("skimage_train") + embedded("skimage_test")
     for photo in photos:

@@ -28,7 +28,7 @@ from PIL import Image
 
 from tvqsr.data.images import Pixels
 from tvqsr.data.signature import COARSE, Floats, Thumbnail, coarse, coarse_turned, likeness, thumbnail
-from tvqsr.errors import UserError
+from tvqsr.data.store import open_store
 from tvqsr.files import read_json
 
 SIEVE = 0.5
@@ -75,9 +75,14 @@ def prepared_photos(folder: Path) -> list[Photo]:
     """Photos of a prepared set: HR, or LR where there is no HR. Raises UserError if its pixels are missing."""
     manifest = read_json(folder / "manifest.json")
     images = manifest["images"]
-    if manifest["role"] == "training" and manifest["declared"]["store"] == "pixels":
-        return list(_mapped(folder / "hr.u8", images))
-    return [Photo(image["name"], _file(folder, image), file=image.get("source_sha256", "")) for image in images]
+    if manifest["role"] == "training":
+        files = [image.get("source_sha256", "") for image in images]
+        stored = open_store(folder)[0]
+        return [
+            Photo(photo.name, photo.path, photo.pixels[0] if photo.pixels else None, file)
+            for photo, file in zip(stored, files, strict=True)
+        ]
+    return [Photo(image["name"], _png(folder, image), file=image["source_sha256"]) for image in images]
 
 
 def look(photos: Sequence[Photo], threads: int) -> Iterator[Looks | None]:
@@ -127,24 +132,7 @@ def find_shared(
     return sorted(shared, key=lambda pair: (order[pair.training], pair.test)), unreadable
 
 
-def _mapped(path: Path, images: Sequence[Mapping[str, Any]]) -> Iterator[Photo]:
-    try:
-        samples = np.memmap(path, np.uint8, mode="r")
-    except (OSError, ValueError):
-        raise UserError(f"{path}: missing or empty; delete {path.with_name('manifest.json')} and run again") from None
-    start = 0
-    for image in images:
-        shape = (image["height"], image["width"], 3)
-        stop = start + int(np.prod(shape))
-        if stop > len(samples):
-            raise UserError(f"{path}: too short; delete {path.with_name('manifest.json')} and run snakemake again")
-        yield Photo(image["name"], pixels=samples[start:stop].reshape(shape), file=image["source_sha256"])
-        start = stop
-
-
-def _file(folder: Path, image: Mapping[str, Any]) -> Path:
-    if "path" in image:
-        return Path(image["path"])
+def _png(folder: Path, image: Mapping[str, Any]) -> Path:
     return folder / ("HR" if "hr_sha256" in image else "LR") / f"{image['name']}.png"
 
 
