@@ -410,6 +410,16 @@ def test_the_sets_that_are_real_are_within_bounds(tmp_path: Path) -> None:
     bounds.check_image(archive, "large.png", 100 * 10**6)
 
 
+def test_a_bound_grows_with_the_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "a"
+    archive.touch()
+    os.truncate(archive, 50 * 10**6)
+    bound = bounds.Bounds(archive)
+    bound.count(49 * 10**8)
+    with pytest.raises(UserError, match=r"unpacks to more than 5\.00 GB"):
+        bound.count(2 * 10**8)
+
+
 def test_a_member_with_more_than_it_declares_is_damaged(tmp_path: Path, into: Into) -> None:
     archive = zipped(tmp_path / "a.zip", {"DIV2K_valid_HR/0801.png": picture(1, side=30)})
     content = bytearray(archive.read_bytes())
