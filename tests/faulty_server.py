@@ -19,6 +19,7 @@ class Answer:
 
     body: bytes = b""
     status: int = 200
+    """0: the connection is closed without an answer."""
     headers: dict[str, str] = field(default_factory=dict)
     """ETag and Last-Modified are what If-Range is compared with."""
     ranges: bool = True
@@ -81,7 +82,9 @@ class FaultyServer:
                 request = Request(parts.path, query, {key.lower(): value for key, value in self.headers.items()})
                 self.close_connection = True
                 with contextlib.suppress(ConnectionError):
-                    self._give(owner.next(request), request)
+                    answer = owner.next(request)
+                    if answer.status:
+                        self._give(answer, request)
 
             def _give(self, answer: Answer, request: Request) -> None:
                 status, body, extra = ranged(answer, request)

@@ -277,7 +277,12 @@ def test_an_address_that_fails_is_named_with_the_reason(
 
 
 def test_what_may_pass_is_tried_again(server: FaultyServer, fetch: Fetch) -> None:
-    server.answers["/a"] = [Answer(status=500), Answer(status=503), Answer(CONTENT)]
+    server.answers["/a"] = [Answer(status=500), Answer(status=0), Answer(status=503), Answer(CONTENT)]
+    assert fetch(published(server.url("/a"))).read_bytes() == CONTENT
+
+
+def test_a_connection_closed_before_any_answer_is_tried_again(server: FaultyServer, fetch: Fetch) -> None:
+    server.answers["/a"] = [Answer(status=0), Answer(CONTENT)]
     assert fetch(published(server.url("/a"))).read_bytes() == CONTENT
 
 

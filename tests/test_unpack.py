@@ -270,7 +270,7 @@ def test_what_is_no_archive_is_told(tmp_path: Path, into: Into) -> None:
     for name, content, reason in (
         ("page.zip", b"<!DOCTYPE html><html>", "is a web page and no archive"),
         ("empty.tar", b"", "damaged, cut short or no archive"),
-        ("text.tar.gz", b"just text" * 100, "damaged, cut short or no archive"),
+        ("text.tar.gz", b"just text" * 100, "no archive (file could not be opened successfully); delete"),
     ):
         (tmp_path / name).write_bytes(content)
         refused(tmp_path, into, tmp_path / name, reason)
@@ -295,6 +295,34 @@ def test_a_byte_that_flipped_is_noticed(tmp_path: Path, into: Into, kind: str) -
     content[len(content) // 5] ^= 0x10
     archive.write_bytes(content)
     refused(tmp_path, into, archive, "damaged")
+
+
+def test_a_tar_that_ends_between_members_or_has_a_damaged_header_is_not_taken_for_a_shorter_one(
+    tmp_path: Path, into: Into
+) -> None:
+    archive = tarred(tmp_path / "a.tar", {f"DIV2K_valid_HR/{i}.png": picture(1) for i in range(4)})
+    content, step = archive.read_bytes(), 512 + (len(picture(1)) + 511) // 512 * 512
+    assert content[2 * step :].startswith(b"DIV2K_valid_HR/2.png")
+    archive.write_bytes(content[: 2 * step])
+    refused(tmp_path, into, archive, "damaged, cut short or no archive")
+    archive.write_bytes(content[: 2 * step] + b"X" + content[2 * step + 1 :])
+    refused(tmp_path, into, archive, "damaged, cut short or no archive (bad checksum)")
+
+
+@pytest.mark.parametrize("kind", ["zip", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_a_stretch_that_was_overwritten_is_told(tmp_path: Path, into: Into, kind: str, share: float) -> None:
+    """Bitmaps of text, which compress well: the packing itself is what breaks."""
+    text = np.unpackbits(np.frombuffer(Path(__file__).read_bytes()[:12_000], np.uint8)).reshape(300, 320) * 255
+    out = io.BytesIO()
+    Image.fromarray(text).save(out, "BMP")
+    files = {f"HR/{i}.bmp": out.getvalue()[:-i] + bytes(i) for i in range(1, 9)}
+    archive = zipped(tmp_path / "a", files) if kind == "zip" else tarred(tmp_path / "a", files, kind)
+    content = bytearray(archive.read_bytes())
+    middle = int(len(content) * share)
+    content[middle : middle + 300] = b"\xff" * 300
+    archive.write_bytes(content)
+    refused(tmp_path, into, archive, "damaged", {"HR": "HR/{name}.bmp"})
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -380,6 +408,16 @@ def test_the_sets_that_are_real_are_within_bounds(tmp_path: Path) -> None:
     for _ in range(1_281_167):
         imagenet.count(115_000)
     bounds.check_image(archive, "large.png", 100 * 10**6)
+
+
+def test_a_bound_grows_with_the_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "a"
+    archive.touch()
+    os.truncate(archive, 50 * 10**6)
+    bound = bounds.Bounds(archive)
+    bound.count(49 * 10**8)
+    with pytest.raises(UserError, match=r"unpacks to more than 5\.00 GB"):
+        bound.count(2 * 10**8)
 
 
 def test_a_member_with_more_than_it_declares_is_damaged(tmp_path: Path, into: Into) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from tvqsr.errors import UserError
 from tvqsr.fetch.bounds import Bounds
@@ -99,8 +99,16 @@ def _tarred(archive: Path) -> Iterator[Member]:
 
 
 class _Header(tarfile.TarInfo):
-    """A header that is bounded; `_proc_member` is the method that tarfile's source names for overriding."""
+    """A header that is bounded, and whose damage is told: tarfile takes a damaged one, and a missing, for the end."""
 
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.EmptyHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from None
+
+    # The method that tarfile's source names for overriding.
     def _proc_member(self, tarfile_: tarfile.TarFile) -> Any:
         if self.type in EXTENDED and self.size > LONGEST_HEADER:
             raise tarfile.ReadError(f"a header of {self.size} bytes")
