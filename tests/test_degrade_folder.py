@@ -119,10 +119,13 @@ def test_a_photo_s_lr_is_its_own(tvqsr: Command, hr: Path, tmp_path: Path) -> No
     assert tvqsr("degrade", "realesrgan", hr, tmp_path / "all").returncode == 0
     (tmp_path / "alone").mkdir()
     shutil.copy(hr / "man.png", tmp_path / "alone" / "man.png")
-    shutil.copy(hr / "man.png", tmp_path / "alone" / "other.png")
+    shutil.copy(hr / "man.png", tmp_path / "alone" / "nam.png")
     assert tvqsr("degrade", "realesrgan", tmp_path / "alone", tmp_path / "one").returncode == 0
     assert (tmp_path / "one" / "man.png").read_bytes() == (tmp_path / "all" / "man.png").read_bytes()
-    assert (tmp_path / "one" / "other.png").read_bytes() != (tmp_path / "all" / "man.png").read_bytes()
+    assert (tmp_path / "one" / "nam.png").read_bytes() != (tmp_path / "all" / "man.png").read_bytes()
+    assert [line["seed"] for line in lines(tmp_path / "one")] == [[0, 1772263384], [0, 4075649083]], (
+        "CRC-32 of the names"
+    )
     assert tvqsr("degrade", "realesrgan", hr, tmp_path / "seed1", "--seed", 1).returncode == 0
     assert (tmp_path / "seed1" / "man.png").read_bytes() != (tmp_path / "all" / "man.png").read_bytes()
 
