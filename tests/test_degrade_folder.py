@@ -18,7 +18,7 @@ import skimage
 import torch
 from PIL import Image
 
-from tests.conftest import Command, shared
+from tests.conftest import ROOT, Command, shared
 from tvqsr.data.bicubic import downscale, mod_crop
 from tvqsr.data.degrade import RECIPES, apply
 from tvqsr.data.degrade.log import as_json, from_json
@@ -27,6 +27,7 @@ from tvqsr.data.manifest import read_pairs
 from tvqsr.data.prepare import prepare
 from tvqsr.files import sha256
 from tvqsr.plan.degradation import Degradation
+from tvqsr.plan.digest import source_digest, sources
 from tvqsr.plan.preset import DatasetSpec
 
 RANDOM: tuple[Degradation, ...] = ("realesrgan", "aesop", "tvqrap", "resshift_test", "bsrgan", "bsrgan_plus")
@@ -164,6 +165,26 @@ def test_what_is_proven_to_be_there_is_left_alone(tvqsr: Command, hr: Path, tmp_
     (lr / "degradation.jsonl").write_text("".join(json.dumps(line) + "\n" for line in changed))
     assert made() == 1
     assert tvqsr("degrade", "bsrgan", hr, lr).stderr.count("3 made") == 1
+
+
+def test_the_log_names_the_code_of_every_operator(tvqsr: Command, hr: Path, tmp_path: Path) -> None:
+    """LR made by other code is made again: what the digest stands for holds recipes and operators."""
+    lr_code = ROOT / "tvqsr" / "data" / "lr.py"
+    operators = {
+        "bicubic",
+        "kernels",
+        "filters",
+        "noise",
+        "jpeg",
+        "resize",
+        "recipes",
+        "bsrgan",
+        "parameters",
+        "pipeline",
+    }
+    assert operators <= {file.stem for file in sources(lr_code)}
+    assert tvqsr("degrade", "bicubic", hr, tmp_path / "lr").returncode == 0
+    assert {line["made_by"]["code"] for line in lines(tmp_path / "lr")} == {source_digest(lr_code)}
 
 
 def test_a_kill_at_any_moment_leaves_nothing_that_a_rerun_does_not_mend(hr: Path, tmp_path: Path) -> None:
