@@ -18,7 +18,7 @@ import pytest
 from tests.faulty_server import Answer, FaultyServer, Request
 from tvqsr.errors import UserError
 from tvqsr.fetch import sums
-from tvqsr.fetch.archive import fetch_archive, present
+from tvqsr.fetch.archive import fetch_archive
 from tvqsr.fetch.retry import Patience
 from tvqsr.files import read_json, write_json
 from tvqsr.plan.archive import ArchiveSpec
@@ -167,20 +167,6 @@ def test_an_unknown_kind_of_address_is_named(fetch: Fetch) -> None:
     for address in ("ftp://there/a.zip", "drive:", "hub:owner/name@main", "hub:owner/name/file.zip"):
         with pytest.raises(UserError, match=address):
             fetch(ArchiveSpec(addresses=(address,)))
-
-
-def test_present_looks_at_the_length_only(tmp_path: Path, fetch: Fetch, hashed: list[Path]) -> None:
-    assert not present(FILE, spec(), tmp_path / "absent")
-    assert not present(FILE, spec(), tmp_path)
-    (tmp_path / FILE).write_bytes(OTHER)
-    assert present(FILE, spec(), tmp_path)
-    (tmp_path / FILE).write_bytes(b"half")
-    assert not present(FILE, spec(), tmp_path)
-    unpublished = ArchiveSpec(addresses=NOWHERE)
-    assert present(FILE, unpublished, tmp_path) and not hashed
-    fetch(unpublished)
-    (tmp_path / FILE).write_bytes(b"other")
-    assert not present(FILE, unpublished, tmp_path)
 
 
 def test_a_file_that_is_all_here_needs_no_network(

@@ -253,7 +253,7 @@ def test_lr_of_a_photo_that_is_gone_is_told(tvqsr: Command, hr: Path, tmp_path: 
     (hr / "cat.png").unlink()
     done = tvqsr("degrade", "bicubic", hr, tmp_path / "lr")
     assert done.returncode == 2
-    assert "cat.png: is no LR that this command made of these photos" in done.stderr
+    assert "cat.png: is LR of a photo that is no longer in HR's folder; remove it" in done.stderr
     assert (tmp_path / "lr" / "cat.png").is_file()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from PIL import Image
 
 from tvqsr.data.hub import write_hub_photos
 from tvqsr.data.images import read_image
+from tvqsr.data.prepare import prepare
 from tvqsr.data.sources import obtain
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
+from tvqsr.plan.catalogue import set_folder
 from tvqsr.plan.places import Places
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.source import HubSet
@@ -27,6 +30,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """No network, and no cache outside the test."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     datasets.disable_progress_bars()
     yield
     datasets.enable_progress_bars()
@@ -53,7 +57,7 @@ def test_bytes_are_written_as_they_are_under_their_own_names(tmp_path: Path) -> 
     rows = [{"bytes": jpeg, "path": "deep/one.JPEG"}, {"bytes": png, "path": "two.png"}]
     hub = HubSet(name=data_set(tmp_path / "set", {"image": rows}))
     told = write_hub_photos(hub, tmp_path / "out", tmp_path / "root", False, print)
-    assert (tmp_path / "out" / "HR" / "one.jpg").read_bytes() == jpeg
+    assert (tmp_path / "out" / "HR" / "deep__one.jpg").read_bytes() == jpeg
     assert (tmp_path / "out" / "HR" / "two.png").read_bytes() == png
     assert told["photos"] == 2
     again = write_hub_photos(hub, tmp_path / "again", tmp_path / "root", False, print)
@@ -107,14 +111,14 @@ def test_what_is_not_in_a_set_is_named(tmp_path: Path, change: dict[str, str], m
         write_hub_photos(HubSet(name=name, **change), tmp_path / "out", tmp_path / "root", False, print)
 
 
-def test_a_damaged_photo_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_damaged_photo_is_named_and_no_set_is_made(tmp_path: Path) -> None:
     whole = encoded("PNG", (64, 64))
     rows = [{"bytes": whole, "path": "good.png"}, {"bytes": whole[:4000], "path": "cut.png"}]
     name = data_set(tmp_path / "set", {"image": rows})
     spec = DatasetSpec.model_validate({"hub": name})
-    with pytest.raises(UserError, match=r"cut: image: damaged or truncated image"):
+    with pytest.raises(UserError, match=r"cut: image: is damaged"):
         obtain(spec, Places(str(tmp_path / "data")), print)
-    assert not [path for path in (tmp_path / "data" / "hub").iterdir() if not path.name.endswith(".lock")]
+    assert not [path for path in (tmp_path / "data" / "hub").iterdir() if not path.name.startswith(".")]
 
 
 def test_without_network_it_is_said_where_photos_can_be_put(tmp_path: Path) -> None:
@@ -125,6 +129,66 @@ def test_without_network_it_is_said_where_photos_can_be_put(tmp_path: Path) -> N
     assert "ILSVRC/imagenet-1k: split validation cannot be opened" in message
     assert "terms must be accepted" in message
     assert f"put its photos by hand into {tmp_path / 'data' / 'imagenet_val' / 'HR'}" in message
+
+
+def test_photos_that_training_leaves_out_are_no_reason_to_stop(tmp_path: Path) -> None:
+    """ImageNet holds some CMYK photos: whoever reads them refuses or leaves them out, one by one."""
+    buffer = io.BytesIO()
+    Image.new("CMYK", (24, 20)).save(buffer, format="JPEG")
+    rows = [{"bytes": buffer.getvalue(), "path": "cmyk.jpg"}, {"bytes": encoded("PNG"), "path": "good.png"}]
+    spec = DatasetSpec(hub=HubSet(name=data_set(tmp_path / "set", {"image": rows})), store="files")
+    said: list[str] = []
+    prepare(spec, tmp_path / "out", True, said.append, Places(str(tmp_path / "data")))
+    assert any(line.startswith("1 photos left out") and "CMYK" in line for line in said)
+    assert [image["name"] for image in read_json(tmp_path / "out" / "manifest.json")["images"]] == ["good"]
+
+
+def test_photos_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:
+    rows = [{"bytes": encoded("PNG", seed=seed), "path": f"{kind}/1.png"} for seed, kind in enumerate(("cat", "dog"))]
+    hub = HubSet(name=data_set(tmp_path / "set", {"image": rows}))
+    write_hub_photos(hub, tmp_path / "out", tmp_path / "root", False, print)
+    assert sorted(path.name for path in (tmp_path / "out" / "HR").iterdir()) == ["cat__1.png", "dog__1.png"]
+
+
+@pytest.mark.parametrize("name", [".hidden.png", "..", "a/..", "/"])
+def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
+    rows = [{"bytes": encoded("PNG"), "path": name}]
+    hub = HubSet(name=data_set(tmp_path / "set", {"image": rows}))
+    with pytest.raises(UserError, match=r"photo 0 is named .* which is no file name"):
+        write_hub_photos(hub, tmp_path / "out", tmp_path / "root", False, print)
+
+
+def test_other_photos_than_those_first_seen_are_refused(tmp_path: Path) -> None:
+    places, folder = Places(str(tmp_path / "data")), tmp_path / "set"
+    spec = DatasetSpec.model_validate(
+        {"hub": data_set(folder, {"image": [{"bytes": encoded("PNG"), "path": "a.png"}]})}
+    )
+    made = obtain(spec, places, print).hr["a"].parent
+    shutil.rmtree(folder)
+    shutil.rmtree(made)
+    data_set(folder, {"image": [{"bytes": encoded("PNG", seed=9), "path": "a.png"}]})
+    with pytest.raises(UserError, match=r"set\.json: tells of other photos than are there now; delete it to trust"):
+        obtain(spec, places, print)
+    (made.parent / "set.json").unlink()
+    assert obtain(spec, places, print).hr["a"].read_bytes() == encoded("PNG", seed=9)
+
+
+def test_what_a_killed_process_wrote_is_gone_on_with(tmp_path: Path) -> None:
+    rows = [{"bytes": encoded("PNG", seed=seed), "path": f"{seed}.png"} for seed in range(3)]
+    spec = DatasetSpec.model_validate({"hub": data_set(tmp_path / "set", {"image": rows})})
+    root = set_folder(spec, str(tmp_path / "data"))
+    assert root is not None
+    half = root.with_name(f".{root.name}.part") / "HR"
+    half.mkdir(parents=True)
+    (half / "0.png").write_bytes(encoded("PNG"))
+    (half / "1.png").write_bytes(b"half")
+    before = (half / "0.png").stat().st_mtime_ns
+    found = obtain(spec, Places(str(tmp_path / "data")), print)
+    assert {name: file.read_bytes() for name, file in found.hr.items()} == {
+        str(seed): encoded("PNG", seed=seed) for seed in range(3)
+    }
+    assert found.hr["0"].stat().st_mtime_ns == before
+    assert not half.exists()
 
 
 def test_photos_put_there_by_hand_are_taken_instead(tmp_path: Path) -> None:

@@ -166,15 +166,10 @@ def test_lr_of_a_photo_is_the_same_in_every_set(tmp_path: Path) -> None:
 
 
 def test_a_set_got_by_hand_says_where_it_belongs(tmp_path: Path) -> None:
-    place = "by_hand/manga109"
-    with pytest.raises(
-        UserError, match=rf"{place}: no such folder; Manga109.*get it at http.*put it into .*{place}/HR"
-    ):
+    with pytest.raises(UserError, match=r"by_hand/manga109/HR: no photos there; Manga109.*get it at http"):
         prepared(tmp_path, source="manga109")
-    (tmp_path / "by_hand" / "drealsr" / "HR").mkdir(parents=True)
-    with pytest.raises(
-        UserError, match=r"by_hand/drealsr: expected to hold HR and LR; put the photos there, or delete"
-    ):
+    photos(tmp_path / "by_hand" / "drealsr" / "HR", (16, 16))
+    with pytest.raises(UserError, match=r"^\S*by_hand/drealsr/LR: no photos there; DRealSR"):
         prepared(tmp_path, source="drealsr")
 
 

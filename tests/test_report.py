@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tvqsr.errors import UserError
+from tvqsr.files import write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.protocols import WEIGHTS
 from tvqsr.report.claim import Claim, claims_of
@@ -227,6 +228,15 @@ def paper_verdict(rows: list[dict[str, Any]], claim: str, entry: str, **changes:
 def test_a_value_that_the_sources_do_not_tell_is_called_unknown(workspace: Path) -> None:
     found = paper_verdict([values("tvqrap", "psnr_y", "imagenet_test", 23.5)], "main_psnr", "tvqrap")
     assert (found.verdict, found.reported, found.measured) == ("published value unknown", "unknown", "23.50")
+
+
+@pytest.mark.parametrize(("photos", "verdict"), [(2999, "not run"), (3000, "reproduced")])
+def test_a_value_on_part_of_a_test_set_is_not_compared(workspace: Path, photos: int, verdict: str) -> None:
+    images = [{"name": str(number)} for number in range(photos)]
+    write_json(Plan.load("paper").paths.manifest("imagenet_test"), {"images": images})
+    found = paper_verdict([values("tvqrap_released", "fid", "imagenet_test", 26.5)], "main_fid", "tvqrap_released")
+    assert found.verdict == verdict
+    assert photos == 3000 or found.why == "imagenet_test has 2999 photos here, 3000 as published"
 
 
 def test_a_time_is_judged_on_the_published_machine_only(workspace: Path) -> None:

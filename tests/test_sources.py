@@ -18,6 +18,7 @@ import yaml
 from PIL import Image
 
 from tests.conftest import Command
+from tvqsr.data import fetched
 from tvqsr.data.prepare import prepare
 from tvqsr.data.sources import obtain
 from tvqsr.errors import UserError
@@ -143,6 +144,56 @@ def test_without_network_one_line_says_what_is_missing_and_where_it_goes(declare
     assert not (tmp_path / "data" / "pairs").exists()
 
 
+def test_of_several_archives_the_first_that_can_be_had_will_do(
+    served: tuple[Path, str], declare: Declare, tmp_path: Path
+) -> None:
+    folder, address = served
+    (folder / "pairs.zip").write_bytes(archive(PAIRS))
+    source = pairs_source(address, None, lr={})
+    source["archives"] = {"gone.tar": {"addresses": ["http://127.0.0.1:9/gone.tar"]}} | source["archives"]
+    source["hr"] = {"gone.tar": "**/HR/{name}.png"} | source["hr"]
+    declare({"pairs": source})
+    photos = obtain(DatasetSpec(source="pairs"), Places(str(tmp_path / "data")), lambda _: None)
+    assert sorted(photos.hr) == ["a", "b"]
+    assert list(photos.origin["archives"]) == ["pairs.zip"]
+    (folder / "pairs.zip").unlink()
+    with pytest.raises(UserError) as caught:
+        obtain(DatasetSpec(source="pairs"), Places(str(tmp_path / "other")), lambda _: None)
+    for part in ("gone.tar", "pairs.zip", f"or put the photos themselves into {tmp_path / 'other' / 'pairs' / 'HR'}"):
+        assert part in str(caught.value)
+
+
+def test_an_archive_that_cannot_be_unpacked_is_not_trusted(declare: Declare, tmp_path: Path) -> None:
+    """Else the right one, put in its place, would be refused; and photos put there by hand would pass as its own."""
+    places = Places(str(tmp_path / "data"))
+    places.archives.mkdir(parents=True)
+    (places.archives / "pairs.zip").write_bytes(archive(PAIRS | {"set/gt/b.png": PAIRS["set/gt/b.png"][:100]}))
+    declare({"pairs": pairs_source("http://127.0.0.1:9", None)})
+    with pytest.raises(UserError, match=r"pairs\.zip: set/gt/b\.png: is damaged"):
+        obtain(DatasetSpec(source="pairs"), places, lambda _: None)
+    assert not (tmp_path / "data" / "pairs").exists()
+    (places.archives / "pairs.zip").write_bytes(archive(PAIRS))
+    assert sorted(obtain(DatasetSpec(source="pairs"), places, lambda _: None).hr) == ["a", "b"]
+
+
+def test_photos_of_ones_own_are_never_mixed_with_fetched_ones(declare: Declare, tmp_path: Path) -> None:
+    declare({"pairs": pairs_source("http://127.0.0.1:9", None)})
+    folder = tmp_path / "data" / "pairs" / "HR"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(PAIRS["set/gt/a.png"])
+    with pytest.raises(UserError, match=r"pairs: holds HR and no LR; put that there, or move all of it away to fetch"):
+        obtain(DatasetSpec(source="pairs"), Places(str(tmp_path / "data")), print)
+
+
+def test_a_set_that_is_here_is_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared disk may be read-only: no lock is taken."""
+    folder = tmp_path / "data" / "set5" / "HR"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(png((16, 16)))
+    monkeypatch.setattr(fetched, "locked", None)
+    assert list(obtain(DatasetSpec(source="set5"), Places(str(tmp_path / "data")), lambda _: None).hr) == ["a"]
+
+
 def test_two_archives_make_one_set(declare: Declare, tmp_path: Path) -> None:
     archives = tmp_path / "data" / "archives"
     archives.mkdir(parents=True)
@@ -201,11 +252,13 @@ def test_every_source_tells_what_it_is_and_where_it_can_be_had() -> None:
 def test_the_list_names_every_set_and_what_is_here(tvqsr: Command, tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "set5" / "HR"
     folder.mkdir(parents=True)
+    (folder.parent.parent / "set14" / "HR").mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"")
     result = tvqsr("datasets", "--data-folder", tmp_path / "mine")
     lines = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
     assert set(lines) == set(catalogue.catalogue())
     assert " yes " in lines["set5"]
-    assert " no " in lines["set14"]
+    assert " no " in lines["set14"], "an empty folder is no set"
     told = json.loads(tvqsr("datasets", "--json", "div2k_valid").stdout)
     assert told[0]["archives"]["DIV2K_valid_HR.zip"]["bytes"] == 448993893
     assert "0801" not in tvqsr("datasets", "set5").stdout
@@ -215,6 +268,17 @@ def test_the_list_names_every_set_and_what_is_here(tvqsr: Command, tmp_path: Pat
 def test_a_presets_sets_are_listed_with_their_places(tvqsr: Command) -> None:
     names = [line.split()[0] for line in tvqsr("datasets", "--preset", "small").stdout.splitlines()[1:]]
     assert names == ["div2k_train", "div2k_valid"]
+
+
+def test_a_presets_sets_of_the_hub_are_listed_and_fetched_too(tvqsr: Command, preset: Callable[..., Path]) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["datasets"]["photos_test"] = {"hub": "no/where"}
+
+    listed = tvqsr("datasets", "--preset", preset(change), "--json")
+    assert [row["name"] for row in json.loads(listed.stdout)] == ["skimage_train", "no/where, split train"]
+    result = tvqsr("fetch", "--preset", preset(change), HF_ENDPOINT="http://127.0.0.1:9")
+    assert result.returncode == 2
+    assert "1 of 2 sets are not here: no/where, split train" in result.stderr
 
 
 def test_fetch_gets_what_it_can_and_names_the_rest(

@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 1
+    except KeyboardInterrupt:
+        say("tvqsr: stopped; the same command goes on where it was")
+        return 130
     except OSError as error:
         say(f"tvqsr: error: {error.filename or 'input or output'}: {error.strerror or error}")
         return 2

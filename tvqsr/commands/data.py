@@ -13,6 +13,7 @@ from tvqsr.errors import UserError
 
 if TYPE_CHECKING:
     from tvqsr.plan.places import Places
+    from tvqsr.plan.preset import DatasetSpec
 
 
 def add_data(steps: Any) -> None:
@@ -30,24 +31,25 @@ def add_data(steps: Any) -> None:
         )
 
 
-def _chosen(options: argparse.Namespace) -> tuple[list[str], Places]:
+def _chosen(options: argparse.Namespace) -> tuple[dict[str, DatasetSpec], Places]:
     """The sets that are named or that a preset needs, and where they lie."""
+    from tvqsr.plan.listing import named_sources, sets_of
     from tvqsr.plan.places import Places
 
-    names, places = list(options.names), Places()
+    sets, places = named_sources(options.names), Places()
     if options.preset:
         from tvqsr.plan import Plan
-        from tvqsr.plan.listing import sources_in
 
         preset = Plan.load(options.preset, {"entries": "all"}).preset
-        names, places = [*names, *sources_in(preset)], Places.of(preset)
-    return names, Places(options.data_folder or places.data, options.archives_dir or places.archives_dir)
+        sets, places = sets | sets_of(preset), Places.of(preset)
+    return sets, Places(options.data_folder or places.data, options.archives_dir or places.archives_dir)
 
 
 def _datasets(options: argparse.Namespace) -> None:
-    from tvqsr.plan.listing import detail, listing, table
+    from tvqsr.plan.listing import detail, every_source, listing, table
 
-    rows = listing(*_chosen(options))
+    sets, places = _chosen(options)
+    rows = listing(sets or every_source(), places)
     if options.json:
         told = json.dumps(rows, indent=2, allow_nan=False)
     else:
@@ -56,23 +58,22 @@ def _datasets(options: argparse.Namespace) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    names, places = _chosen(options)
-    if not names:
+    sets, places = _chosen(options)
+    if not sets:
         raise UserError("name the sets to fetch, or give `--preset`; `tvqsr datasets` lists them")
-    from tvqsr.data.sources import obtain
-    from tvqsr.plan.catalogue import source_of
-    from tvqsr.plan.preset import DatasetSpec
-
-    for name in names:
-        source_of(name, "fetch")
-    missing = []
-    for name in dict.fromkeys(names):
-        try:
-            photos = obtain(DatasetSpec(source=name), places, lambda line, name=name: say(f"[{name}] {line}"))  # type: ignore[misc]
-        except UserError as error:
-            missing.append(name)
-            say(f"tvqsr: error: {name}: {error}")
-        else:
-            say(f"[{name}] {len(photos.hr or photos.lr)} photos are here")
+    missing = [name for name, spec in sets.items() if not _obtained(name, spec, places)]
     if missing:
-        raise UserError(f"{len(missing)} of {len(set(names))} sets are not here: {', '.join(missing)}; see above")
+        raise UserError(f"{len(missing)} of {len(sets)} sets are not here: {', '.join(missing)}; see above")
+
+
+def _obtained(name: str, spec: DatasetSpec, places: Places) -> bool:
+    """Whether a set can be had; if not, why is told, and the others are tried all the same."""
+    from tvqsr.data.sources import obtain
+
+    try:
+        photos = obtain(spec, places, lambda line: say(f"[{name}] {line}"))
+    except UserError as error:
+        say(f"tvqsr: error: {name}: {error}")
+        return False
+    say(f"[{name}] {len(photos.hr or photos.lr)} photos are here")
+    return True

@@ -137,8 +137,14 @@ def _add_overlap(steps: Any) -> None:
     overlap.add_argument("training", type=Path, help="folder of photos to train on; those in folders inside it count")
     overlap.add_argument("testing", type=Path, help="folder of photos to test on")
     overlap.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="photos read at a time (default: %(default)s)"
+        "--threads", type=_at_least_one, default=os.cpu_count(), help="photos read at a time (default: %(default)s)"
     )
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found {text}")
+    return int(text)
 
 
 def _overlap(options: argparse.Namespace) -> None:

@@ -68,6 +68,8 @@ class LrLog:
     def _refuse_others(self, names: Collection[str]) -> None:
         ours = {LOG, *(f"{name}.png" for name in names if name in self.entries)}
         for path in sorted(self.folder.iterdir()):
+            if path.name not in ours and path.stem in self.entries and path.suffix == ".png":
+                raise UserError(f"{path}: is LR of a photo that is no longer in HR's folder; remove it")
             if path.name not in ours and not _is_leftover(path):
                 raise UserError(
                     f"{path}: is no LR that this command made of these photos; give a folder that is new or empty, "

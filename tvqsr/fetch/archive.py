@@ -16,7 +16,6 @@ from tvqsr.fetch.expected import Expected, expected_of
 from tvqsr.fetch.faults import RefusedError
 from tvqsr.fetch.lock import locked
 from tvqsr.fetch.part import Part
-from tvqsr.fetch.record import read_record
 from tvqsr.fetch.retry import Patience, persist
 from tvqsr.fetch.space import written
 from tvqsr.fetch.sums import Sums
@@ -55,16 +54,6 @@ def fetch_archive(
         part.discard()
         report(f"{path}: {record.trust_told()}")
     return path
-
-
-def present(file: str, spec: ArchiveSpec, folder: Path) -> bool:
-    """Whether the archive is here, as far as its length tells: nothing is hashed."""
-    path = folder / file
-    if not path.is_file():
-        return False
-    record = read_record(path)
-    wanted = spec.bytes or (record.bytes if record else None)
-    return wanted is None or path.stat().st_size == wanted
 
 
 def _from_any(path: Path, spec: ArchiveSpec, transfer: Transfer, drive: str) -> Sums:

@@ -65,4 +65,4 @@ def decode(image: Path, told: str) -> None:
     except (*DAMAGED, Image.DecompressionBombError) as error:
         # Pillow names the file, which is about to be removed.
         reason = "it is no image" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise UserError(f"{told}: is damaged ({reason}); fetch the archive again, or report it to its owners") from None
+        raise UserError(f"{told}: is damaged ({reason}); fetch it again, or report it to its owners") from None

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from tvqsr.plan.catalogue import catalogue, parts_of, set_folder, source_of
+from tvqsr.plan.catalogue import catalogue, hub_title, parts_of, set_folder, source_of
 from tvqsr.plan.places import Places, is_present
 from tvqsr.plan.preset import DatasetSpec, Preset
 from tvqsr.plan.source import ArchiveSource, ByHandSource, HubSource, SkimageSource, Source
 
 
-def listing(names: list[str], places: Places) -> list[dict[str, Any]]:
-    """Sources by name, all of them if none is named, as JSON-like values. Raises UserError for an unknown one."""
-    return [_told(name, source_of(name, "datasets"), places) for name in names or catalogue()]
+def listing(sets: Mapping[str, DatasetSpec], places: Places) -> list[dict[str, Any]]:
+    """Sets by name, as JSON-like values."""
+    return [_told(name, spec, places) for name, spec in sets.items()]
 
 
-def sources_in(preset: Preset) -> list[str]:
-    """The sources that a preset's data sets are taken from, each once."""
-    used = (*sorted(preset.training_sets), *preset.test_on)
-    names = [preset.datasets[name].source for name in used]
-    return list(dict.fromkeys(name for name in names if name))
+def every_source() -> dict[str, DatasetSpec]:
+    """All sources of the catalogue."""
+    return {name: DatasetSpec(source=name) for name in catalogue()}
 
 
-def _told(name: str, source: Source, places: Places) -> dict[str, Any]:
-    folder = set_folder(DatasetSpec(source=name), places.data)
+def named_sources(names: Sequence[str]) -> dict[str, DatasetSpec]:
+    """Sources of the catalogue by name. Raises UserError for an unknown one."""
+    for name in names:
+        source_of(name, "tvqsr")
+    return {name: DatasetSpec(source=name) for name in names}
+
+
+def sets_of(preset: Preset) -> dict[str, DatasetSpec]:
+    """The sets that a preset's photos are taken from, each once: sources by their names, sets of the Hub by its own."""
+    used = [preset.datasets[name] for name in (*sorted(preset.training_sets), *preset.test_on)]
+    found = {spec.source: DatasetSpec(source=spec.source) for spec in used if spec.source}
+    return found | {hub_title(spec): DatasetSpec(hub=spec.hub) for spec in used if spec.hub}
+
+
+def _told(name: str, spec: DatasetSpec, places: Places) -> dict[str, Any]:
+    folder = set_folder(spec, places.data)
+    if spec.source is None:
+        assert spec.hub is not None
+        told = {"kind": "hub", "title": name, "licence": "see its page", "hub": spec.hub.model_dump(mode="json")}
+        known = {"photos": None, "holds": list(spec.hub.sides), "size": "unknown", "from": "huggingface.co"}
+        place = {"folder": str(folder), "parts": [], "here": is_present(spec, places), "archives_here": []}
+        return {"name": name, **told, **known, **place}
+    source = source_of(spec.source, "tvqsr")
     parts = [part for part in parts_of(name) if part != name]
     return {
         "name": name,
@@ -31,20 +52,21 @@ def _told(name: str, source: Source, places: Places) -> dict[str, Any]:
         "holds": list(source.sides),
         "photos": source.photos,
         "size": size_of(source),
+        "from": _host(source),
         "folder": str(folder) if folder else None,
         "parts": parts,
-        "here": is_here(name, places),
+        "here": _is_here(name, places),
         "archives_here": [file for file in _archives(source) if (places.archives / file).is_file()],
     }
 
 
-def is_here(name: str, places: Places) -> bool:
+def _is_here(name: str, places: Places) -> bool:
     """Whether all photos of a source are present, as far as folders tell."""
     source = source_of(name, "datasets")
     if isinstance(source, SkimageSource):
         return True
     parts = [part for part in parts_of(name) if part != name]
-    here = bool(parts) and all(is_here(part, places) for part in parts)
+    here = bool(parts) and all(_is_here(part, places) for part in parts)
     return here if source.kind == "union" else is_present(DatasetSpec(source=name), places)
 
 
@@ -57,6 +79,17 @@ def size_of(source: Source) -> str:
         return f"{sum(size or 0 for size in sizes) / 1e9:.2f} GB" if all(sizes) else "unknown"
     about = source.about if isinstance(source, ArchiveSource | HubSource) else None
     return about or ("unknown" if isinstance(source, ByHandSource) else "that of its parts")
+
+
+def _host(source: Source) -> str:
+    """Where a source is fetched from first."""
+    if isinstance(source, ArchiveSource):
+        address = next(iter(source.archives.values())).addresses[0]
+        hosts = {"drive": "drive.google.com", "hub": "huggingface.co"}
+        return hosts.get(address.partition(":")[0]) or urlsplit(address).hostname or address
+    return {"hub": "huggingface.co", "by hand": "by hand", "scikit-image": "scikit-image"}.get(
+        source.kind, "other sets"
+    )
 
 
 def _archives(source: Source) -> list[str]:
@@ -75,7 +108,8 @@ def table(rows: list[dict[str, Any]]) -> str:
             "kind": row["kind"],
             "size": row["size"],
             "here": "yes" if row["here"] else "archive" if row["archives_here"] else "no",
-            "licence": _shortened(row["licence"], 44),
+            "from": row["from"],
+            "licence": _shortened(row["licence"], 36),
         }
         for row in rows
     ]
@@ -90,6 +124,8 @@ def detail(row: dict[str, Any]) -> str:
     lines += [f"  of       {', '.join(row['parts'])}"] if row["parts"] else []
     if "hub" in row:
         lines += [f"  hub      {row['hub']['name']}, split {row['hub']['split']}, column {row['hub']['column']}"]
+    for side in ("hr", "lr"):
+        lines += [f"  {side.upper()}       {pattern} of {file}" for file, pattern in row.get(side, {}).items()]
     for file, archive in row.get("archives", {}).items():
         lines += [f"  archive  {file}{' (here)' if file in row['archives_here'] else ''}"]
         lines += [f"           {address}" for address in archive["addresses"]]

@@ -26,6 +26,11 @@ class Places:
 
 
 def is_present(dataset: DatasetSpec, places: Places) -> bool:
-    """Whether a set has all its folders; what they hold is not looked at."""
+    """Whether a set has all its folders, none of them empty; what they hold is not looked at."""
     root = set_folder(dataset, places.data)
-    return root is not None and all((root / side).is_dir() for side in sides_of(dataset))
+    return root is not None and all(is_filled(root / side) for side in sides_of(dataset))
+
+
+def is_filled(folder: Path) -> bool:
+    """Whether a folder is there and holds anything."""
+    return folder.is_dir() and any(folder.iterdir())

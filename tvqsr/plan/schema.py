@@ -83,8 +83,13 @@ def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
     return f"`{key}`: {problem['msg'][0].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
 
 
+MOST_SUGGESTED = 4
+
+
 def suggestion(wrong: str, known: Any) -> str:
-    """`; did you mean X?` for the nearest known name, else the list of known names."""
+    """`; did you mean X?` for names that contain it, or else the nearest one; all of them where none is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(wrong, names, 1)
-    return f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(names)}"
+    part = [name for name in names if len(wrong) > 2 and wrong.lower() in name.lower()]
+    near = part[:MOST_SUGGESTED] or difflib.get_close_matches(wrong.lower(), names, 1)
+    told = " or ".join(f"`{name}`" for name in near)
+    return f"; did you mean {told}?" if near else f"; known: {', '.join(names)}"

@@ -46,9 +46,10 @@ class ArchiveSource(Described):
     """By file name; names are chosen here where an address has none."""
     about: str | None = None
     """Size of what is fetched, where the exact number of bytes is not published."""
-    hr: Annotated[dict[str, str], Field(max_length=1)] = {}
-    """Which members of which archive are HR: `**/Test/4/{name}_HR.png`. Empty for a set without HR."""
-    lr: Annotated[dict[str, str], Field(max_length=1)] = {}
+    hr: dict[str, str] = {}
+    """Which members of which archive are HR: `**/Test/4/{name}_HR.png`. Of several archives, any one will do, the first
+    that is here or can be had. Empty for a set without HR."""
+    lr: dict[str, str] = {}
     """Likewise of LR; empty where LR is made of HR."""
     photos: int
     """How many there should be."""
@@ -57,10 +58,9 @@ class ArchiveSource(Described):
     def sides(self) -> tuple[Side, ...]:
         return tuple(side for side, members in zip(SIDES, (self.hr, self.lr), strict=True) if members)
 
-    def members(self, archive: str) -> dict[str, str]:
-        """Pattern of each side's members in one of the archives."""
-        found = {"HR": self.hr.get(archive), "LR": self.lr.get(archive)}
-        return {side: pattern for side in SIDES if (pattern := found[side])}
+    def members(self, side: Side) -> dict[str, str]:
+        """Pattern of a side's members in each archive that has them."""
+        return self.hr if side == "HR" else self.lr
 
 
 class HubSet(Strict):

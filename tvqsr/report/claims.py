@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from tvqsr.files import write_text
+from tvqsr.files import read_json, write_text
 from tvqsr.plan import Plan
+from tvqsr.plan.catalogue import source_of
 from tvqsr.plan.method import Method
 from tvqsr.report.claim import Claim, claims_of
 from tvqsr.report.efficiency import COST_SET, cost_scores
@@ -155,6 +156,8 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
         return _not_run(_not_made(plan, entry), published)
     if claim.dataset != COST_SET and claim.dataset not in plan.test_sets(entry):
         return _not_run(f"{entry} is not tested on {claim.dataset}", published)
+    if incomplete := _incomplete(plan, claim.dataset):
+        return _not_run(incomplete, published)
     run = plan.entries[entry].run
     if plan.preset.train_photos and run and not run.released and claim.dataset != COST_SET:
         return _not_run(f"trained on photos of {plan.preset.train_photos}, not on the paper's", published)
@@ -177,6 +180,16 @@ def _value(plan: Plan, claim: Claim, entry: str, reported: float | None, scores:
         f"tolerance {claim.tolerance or 0:g} or the 95% interval over images"
     )
     return told | {"verdict": "reproduced" if inside else "differs", "why": why}
+
+
+def _incomplete(plan: Plan, testset: str) -> str | None:
+    """Why a published value cannot be compared with one of this set: it has not the photos that it should have."""
+    spec = plan.preset.datasets.get(testset)
+    if spec is None or spec.source is None or not plan.paths.manifest(testset).is_file():
+        return None
+    expected = source_of(spec.source, testset).photos
+    found = len(read_json(plan.paths.manifest(testset))["images"])
+    return None if found == expected else f"{testset} has {found} photos here, {expected} as published"
 
 
 def _not_run(why: str, reported: str) -> dict[str, Any]:
