@@ -24,13 +24,20 @@ import os, signal, sys, time
 from pathlib import Path
 import requests, filelock, PIL.Image
 from PIL import PngImagePlugin
-from tvqsr.fetch.archive import fetch_archive
-from tvqsr.fetch.unpack import unpack
-from tvqsr.plan.archive import ArchiveSpec
+from tvqsr.data.sources import obtain
+from tvqsr.fetch import archive, unpack
+from tvqsr.plan import catalogue
+from tvqsr.plan.places import Places
+from tvqsr.plan.preset import DatasetSpec
+from tvqsr.plan.source import ArchiveSource
 
 # What was written survives a kill; a busy disk would make this slow.
 os.fsync = lambda descriptor: None
 url, folder = sys.argv[1], Path(sys.argv[2])
+members = {"hr": {"photos.zip": "HR/{name}.png"}, "lr": {"photos.zip": "LR/{name}x4.png"}}
+source = {"kind": "archive", "title": "Photos", "licence": "none", "photos": 24, **members}
+source["archives"] = {"photos.zip": {"addresses": [url]}}
+catalogue.catalogue = lambda: {"photos": ArchiveSource.model_validate(source)}
 moments, count = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "shutil.rmtree"}, 0
 
 def watch(event, arguments):
@@ -42,8 +49,7 @@ def watch(event, arguments):
 
 def work():
     sys.addaudithook(watch)
-    archive = fetch_archive("photos.zip", ArchiveSpec(addresses=(url,)), folder / "archives", lambda line: None)
-    unpack(archive, folder / "set", {"HR": "HR/{name}.png", "LR": "LR/{name}x4.png"}, lambda line: None)
+    obtain(DatasetSpec(source="photos"), Places(str(folder)), lambda line: None)
     print("events", count, flush=True)
 
 for line in sys.stdin:
@@ -60,8 +66,8 @@ for line in sys.stdin:
         os.kill(worker, signal.SIGKILL)
     print("ended", os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]), flush=True)
 """
-FETCH = 20
-"""Events of the fetch; those of unpacking are many more."""
+FETCH = 26
+"""Events until the archive is there and recorded; those of unpacking are many more."""
 KILLS = 24
 PATIENCE = 240
 """Seconds after which a test that hangs ends: 8 is usual, 40 on a crowded machine."""
@@ -112,7 +118,7 @@ def tree(folder: Path) -> dict[str, Any]:
 def where(folder: Path) -> str:
     """What a killed run was at."""
     if (folder / "archives" / "photos.zip").exists():
-        return "unpack" if (folder / ".set.part").exists() else "between"
+        return "unpack" if (folder / ".photos.part").exists() else "between"
     part = folder / "archives" / ".photos.zip.part"
     total = folder.with_name("served.zip").stat().st_size
     return "whole" if part.exists() and part.stat().st_size == total else "fetch"
@@ -141,7 +147,7 @@ def undisturbed(tmp_path: Path, worker: Worker) -> tuple[dict[str, Any], int]:
     code, events = worker.run()
     found = tree(folder)
     assert code == 0 and events > 150
-    assert len(found) == 24 * 2 + 4 and not any(".part" in name for name in found)
+    assert len(found) == 24 * 2 + 6 and not any(".part" in name for name in found)
     empty(folder)
     return found, events
 

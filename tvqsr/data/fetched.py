@@ -12,7 +12,8 @@ from typing import Any
 
 from tvqsr.errors import UserError
 from tvqsr.fetch.lock import locked
-from tvqsr.files import read_json, write_json
+from tvqsr.fetch.swap import swap_json
+from tvqsr.files import read_json
 from tvqsr.plan.catalogue import RECORD, hub_title, set_folder, sides_of, source_of
 from tvqsr.plan.places import Places, is_filled, is_present
 from tvqsr.plan.preset import DatasetSpec
@@ -78,7 +79,8 @@ def _unpack_archives(source: ArchiveSource, root: Path, places: Places, report: 
         for file, record in records.items()
         if record
     }
-    write_json(root / RECORD, {"title": source.title, "archives": kept})
+    root.mkdir(parents=True, exist_ok=True)
+    swap_json(root / RECORD, {"title": source.title, "archives": kept})
     for path in dict.fromkeys(archives.values()):
         members: dict[str, str] = {side: source.members(side)[path.name] for side in archives if archives[side] == path}
         try:
@@ -117,7 +119,7 @@ def _make_beside(dataset: DatasetSpec, source: Source | None, root: Path, places
     if known.get("sha256_of_all", origin.get("sha256_of_all")) != origin.get("sha256_of_all"):
         shutil.rmtree(beside)
         raise UserError(f"{root / RECORD}: tells of other photos than are there now; delete it to trust the new ones")
-    write_json(beside / RECORD, {"title": source.title if source else hub_title(dataset), **origin})
+    swap_json(beside / RECORD, {"title": source.title if source else hub_title(dataset), **origin})
     shutil.rmtree(root, ignore_errors=True)
     beside.rename(root)
 
