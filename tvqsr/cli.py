@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tvqsr import __version__
 from tvqsr.commands.data import add_data
 from tvqsr.commands.degrade import add_degrade
+from tvqsr.commands.explain import add_explain
 from tvqsr.commands.jobs import add_jobs
 from tvqsr.commands.methods import add_methods
 from tvqsr.commands.own import add_own
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add_planning(steps)
     add_jobs(steps)
     add_own(steps)
+    add_explain(steps)
     add_degrade(steps)
     add_methods(steps)
     add_data(steps)

@@ -41,6 +41,10 @@ def add_jobs(steps: Any) -> None:
     job("claims", _claims, "judge every published claim by the scores")
     job("report", _report, "write one self-contained page of everything")
     job("show", _show, "print the main tables, means only, and where the page is")
+    summary = "print the verdicts on the published claims; exit code 1 if one that was run does not hold"
+    check = add(steps, "check", _check, summary)
+    check.add_argument("results", type=Path, help="results folder of a finished preset")
+    check.add_argument("--all", action="store_true", help="those that were not run, too, with the reason")
     publish = add(steps, "publish", _publish, "copy a finished preset's small files into a folder for git")
     publish.add_argument("results", type=Path)
     publish.add_argument("target", type=Path)
@@ -148,6 +152,15 @@ def _show(options: argparse.Namespace) -> None:
     for testset in plan.table_sets("main"):
         print(f"{compact(plan, testset)}\n")
     print(f"report: {plan.paths.report}")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from tvqsr.report.check import failed, read_verdicts, told
+
+    verdicts = read_verdicts(stored(options.results))
+    print(told(verdicts, options.all))
+    if failed(verdicts):
+        raise SystemExit(1)
 
 
 def _publish(options: argparse.Namespace) -> None:

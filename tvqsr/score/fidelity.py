@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from tvqsr.data.bicubic import downscale, mod_crop
 from tvqsr.data.images import Pixels
+
+Sample = TypeVar("Sample", bound=np.generic)
 
 EPSILON = 1e-8
 """Added to the mean squared error of samples in [0, 1], as pyiqa does: identical images score 80 dB, not infinity."""
@@ -19,7 +23,7 @@ def luma(pixels: Pixels) -> NDArray[np.float64]:
     return 16.0 + pixels.astype(np.float64) @ weights / 255.0
 
 
-def cropped(pixels: Pixels, crop: int) -> Pixels:
+def cropped(pixels: NDArray[Sample], crop: int) -> NDArray[Sample]:
     """Without a border of `crop` pixels on each side."""
     return pixels[crop : pixels.shape[0] - crop, crop : pixels.shape[1] - crop]
 

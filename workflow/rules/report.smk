@@ -59,6 +59,19 @@ rule figure:
         "tvqsr figure {params.plan} {wildcards.figure} 2>&1 | tee -i {log:q}"
 
 
+# `snakemake --cores all check`: fails if a published claim that was run does not hold.
+rule check:
+    input:
+        PATHS.claims,
+    localrule: True
+    params:
+        results=PATHS.root,
+    message:
+        "Do the published claims hold?"
+    shell:
+        "tvqsr check {params.results:q}"
+
+
 rule claims:
     input:
         scores=every(PATHS.scores),

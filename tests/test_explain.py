@@ -1,0 +1,134 @@
+"""Which convention gives a reported score."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import Command
+from tvqsr.data.images import Pixels, read_image
+from tvqsr.score.explain import CHANNELS, Reported, explain
+from tvqsr.score.fidelity import cropped, psnr_rgb, psnr_y, ssim_rgb, ssim_y
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Three photos of real texture and odd sizes, and noisy copies of them."""
+    import skimage
+
+    random = np.random.default_rng(0)
+    sources = ("chelsea.png", "astronaut.png", "coffee.png")
+    for number, name in enumerate(sources):
+        photo = read_image(Path(skimage.__file__).parent / "data" / name)[60 : 161 + number, 90 : 203 + 2 * number]
+        noisy = np.clip(photo + random.normal(0, 6 + 4 * number, photo.shape), 0, 255).round().astype(np.uint8)
+        for folder, pixels in (("hr", photo), ("sr", noisy)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / folder / f"p{number}.png")
+    return tmp_path / "sr", tmp_path / "hr"
+
+
+def images(folders: tuple[Path, Path]) -> list[tuple[Pixels, Pixels]]:
+    sr, hr = folders
+    return [(read_image(sr / file.name), read_image(file)) for file in sorted(hr.iterdir())]
+
+
+def row(folders: tuple[Path, Path], samples: str, crop: int) -> dict[str, float]:
+    sr, hr = folders
+    pairs = [(file.stem, sr / file.name, file) for file in sorted(hr.iterdir())]
+    table = explain(pairs, [Reported("26.85"), Reported("0.75")], [0, 4])
+    found = table[(table.samples == samples) & (table.crop == crop)]
+    return {name: float(found[name].iloc[0]) for name in ("psnr", "ssim")}
+
+
+@pytest.mark.parametrize("crop", [0, 4])
+def test_rgb_and_studio_luma_are_the_suites_own_protocols(folders: tuple[Path, Path], crop: int) -> None:
+    cut = [(cropped(sr, crop), cropped(hr, crop)) for sr, hr in images(folders)]
+    found = row(folders, "Y of BT.601", crop)
+    assert found["psnr"] == pytest.approx(np.mean([psnr_y(*pair) for pair in cut]), abs=1e-9)
+    assert found["ssim"] == pytest.approx(np.mean([ssim_y(*pair) for pair in cut]), abs=1e-9)
+    found = row(folders, "RGB", crop)
+    assert found["psnr"] == pytest.approx(np.mean([psnr_rgb(*pair) for pair in cut]), abs=1e-9)
+    assert found["ssim"] == pytest.approx(np.mean([ssim_rgb(*pair) for pair in cut]), abs=1e-9)
+
+
+@pytest.mark.parametrize(("space", "luma"), [("ycbcr", "Y of BT.601"), ("yiq", "Y of YIQ")])
+@pytest.mark.parametrize("crop", [0, 4])
+def test_luma_against_pyiqa(folders: tuple[Path, Path], space: str, luma: str, crop: int) -> None:
+    """Of luma, pyiqa rounds that of SSIM and not that of PSNR."""
+    import pyiqa
+
+    options = {"test_y_channel": True, "color_space": space, "crop_border": crop, "device": "cpu"}
+    psnr, ssim = (pyiqa.create_metric(name, **options) for name in ("psnr", "ssim"))
+    pairs = [
+        [torch.from_numpy(pixels.copy()).permute(2, 0, 1).unsqueeze(0) / 255 for pixels in pair]
+        for pair in images(folders)
+    ]
+    assert row(folders, luma, crop)["psnr"] == pytest.approx(np.mean([float(psnr(*pair)) for pair in pairs]), abs=1e-4)
+    rounded = row(folders, f"{luma}, rounded", crop)["ssim"]
+    assert rounded == pytest.approx(np.mean([float(ssim(*pair)) for pair in pairs]), abs=1e-4)
+
+
+def test_rounded_luma_is_matlabs() -> None:
+    """`rgb2ycbcr` of 8-bit primaries and white: known values of BT.601."""
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 0, 0]]], np.uint8)
+    assert CHANNELS["Y of BT.601, rounded"](colours).tolist() == [[81, 145, 41, 235, 16]]
+    assert CHANNELS["Y of YIQ, rounded"](colours).tolist() == [[76, 150, 29, 255, 0]]
+
+
+def test_the_convention_behind_a_number_is_named(folders: tuple[Path, Path], tvqsr: Command) -> None:
+    sr, hr = folders
+    number = f"{row(folders, 'Y of YIQ', 4)['psnr']:.3f}"
+    result = tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", number)
+    assert result.returncode == 0
+    assert f"{number} is given by: Y of YIQ, crop 4" in result.stdout
+    assert "ssim" not in result.stdout
+    table = json.loads(tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", number, "--json").stdout)
+    assert len(table) == len(CHANNELS) * 2
+    assert [line["samples"] for line in table if line["gives"]] == ["Y of YIQ"]
+
+
+def test_two_numbers_of_one_paper_are_looked_for_together(folders: tuple[Path, Path], tvqsr: Command) -> None:
+    sr, hr = folders
+    wanted = row(folders, "RGB", 0)
+    psnr, ssim = f"{wanted['psnr']:.2f}", f"{wanted['ssim']:.4f}"
+    shown = tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", psnr, "--reported", ssim).stdout
+    (line,) = [line for line in shown.splitlines() if f"{psnr}, {ssim}" in line]
+    assert line.startswith("| RGB")
+
+
+def test_a_number_that_nothing_gives_is_told_with_the_nearest(folders: tuple[Path, Path], tvqsr: Command) -> None:
+    sr, hr = folders
+    shown = tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", "5.00").stdout
+    assert "5.00 is given by none of these; nearest is " in shown
+
+
+def test_as_many_digits_as_are_printed_must_agree() -> None:
+    assert Reported("26.85").is_given_by(26.8549)
+    assert not Reported("26.85").is_given_by(26.8551)
+    assert Reported("26.850").is_given_by(26.8504)
+    assert not Reported("26.850").is_given_by(26.8549)
+    assert Reported("27").is_given_by(26.6)
+    assert (Reported("0.757").measure, Reported(".757").measure, Reported("26.85").measure) == ("ssim", "ssim", "psnr")
+
+
+@pytest.mark.parametrize("wrong", ["x", "-3", "0", "1e1", "120", "nan", "2_6"])
+def test_what_is_no_printed_score_is_refused(folders: tuple[Path, Path], tvqsr: Command, wrong: str) -> None:
+    result = tvqsr("explain-score", "--sr", folders[0], "--hr", folders[1], f"--reported={wrong}")
+    assert result.returncode == 2
+    assert f"--reported {wrong}: expected a number as printed" in result.stderr
+
+
+def test_images_that_do_not_fit_are_named(folders: tuple[Path, Path], tvqsr: Command) -> None:
+    sr, hr = folders
+    big = tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", "26.85", "--crop", "50")
+    assert big.returncode == 2
+    assert "less than 11 pixels a side are left" in big.stderr
+    Image.fromarray(np.zeros((50, 50, 3), np.uint8)).save(sr / "p1.png")
+    other = tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", "26.85")
+    assert other.returncode == 2
+    assert "p1.png: is 50 x 50, but" in other.stderr
