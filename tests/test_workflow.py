@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import ROOT, TINY
 from tvqsr.plan import Plan
+from tvqsr.report.check import failed
 
 FIGURES = Plan.load(str(TINY)).figures
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -48,6 +49,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     result = snakemake(folder)
     assert result.returncode == 0, result.stderr[-4000:]
     return folder, result.stdout + result.stderr
+
+
+def test_claims_that_fail_fail_the_workflow_that_asks(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    wrong = failed(pd.read_csv(folder / "results" / "tiny" / "claims.csv"))
+    result = snakemake(folder, "check")
+    assert (result.returncode != 0) == (wrong > 0)
+    assert " not run" in result.stdout + result.stderr
 
 
 def test_everything_is_made(finished: tuple[Path, str]) -> None:

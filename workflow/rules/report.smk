@@ -63,13 +63,15 @@ rule figure:
 rule check:
     input:
         PATHS.claims,
+    log:
+        PATHS.logs / "check.log",
     localrule: True
     params:
         results=PATHS.root,
     message:
         "Do the published claims hold?"
     shell:
-        "tvqsr check {params.results:q}"
+        "tvqsr check {params.results:q} 2>&1 | tee -i {log:q}"
 
 
 rule claims:
