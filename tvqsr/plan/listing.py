@@ -25,7 +25,7 @@ def every_source() -> dict[str, DatasetSpec]:
 def named_sources(names: Sequence[str]) -> dict[str, DatasetSpec]:
     """Sources of the catalogue by name. Raises UserError for an unknown one."""
     for name in names:
-        source_of(name, "tvqsr")
+        source_of(name, "photos")
     return {name: DatasetSpec(source=name) for name in names}
 
 
@@ -44,7 +44,7 @@ def _told(name: str, spec: DatasetSpec, places: Places) -> dict[str, Any]:
         known = {"photos": None, "holds": list(spec.hub.sides), "size": "unknown", "from": "huggingface.co"}
         place = {"folder": str(folder), "parts": [], "here": is_present(spec, places), "archives_here": []}
         return {"name": name, **told, **known, **place}
-    source = source_of(spec.source, "tvqsr")
+    source = source_of(spec.source, "photos")
     parts = [part for part in parts_of(name) if part != name]
     return {
         "name": name,
