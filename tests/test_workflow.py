@@ -59,6 +59,24 @@ def test_claims_that_fail_fail_the_workflow_that_asks(finished: tuple[Path, str]
     assert " not run" in result.stdout + result.stderr
 
 
+def test_rows_are_compared_in_pairs(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    names = ("bicubic", "vq")
+    command = [sys.executable, "-m", "tvqsr", "compare", "results/tiny", *names, "--protocol", "psnr_y"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("| psnr_y")]
+    assert [cell.strip() for cell in line.split("|")[2:4]] == list(names)
+    scores = [
+        pd.concat(
+            pd.read_parquet(file) for file in (folder / f"results/tiny/scores/{name}").rglob("photos_test.parquet")
+        )
+        for name in names
+    ]
+    means = [score[score.protocol == "psnr_y"].value.mean() for score in scores]
+    assert f"{means[0] - means[1]:+.4g}" in line
+
+
 def test_everything_is_made(finished: tuple[Path, str]) -> None:
     folder, printed = finished
     root = folder / "results" / "tiny"

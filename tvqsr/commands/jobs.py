@@ -45,6 +45,12 @@ def add_jobs(steps: Any) -> None:
     check = add(steps, "check", _check, summary)
     check.add_argument("results", type=Path, help="results folder of a finished preset")
     check.add_argument("--all", action="store_true", help="those that were not run, too, with the reason")
+    summary = "compare entries of finished results in pairs, image by image: who is ahead, and whether that is decided"
+    compare = add(steps, "compare", _compare, summary)
+    compare.add_argument("results", type=Path, help="results folder of a finished preset")
+    compare.add_argument("entries", nargs="+", metavar="ENTRY", help="two or more")
+    compare.add_argument("--testset", help="default: the preset's first")
+    compare.add_argument("--protocol", action="append", help="may be given several times (default: all of the set's)")
     publish = add(steps, "publish", _publish, "copy a finished preset's small files into a folder for git")
     publish.add_argument("results", type=Path)
     publish.add_argument("target", type=Path)
@@ -161,6 +167,15 @@ def _check(options: argparse.Namespace) -> None:
     print(told(verdicts, options.all))
     if failed(verdicts):
         raise SystemExit(1)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from tvqsr.report.compare import compare, told
+
+    plan = stored(options.results)
+    testset = options.testset or plan.preset.test_on[0]
+    known = plan.protocols_on(testset) if testset in plan.preset.test_on else ()
+    print(told(compare(plan, options.entries, testset, options.protocol or known), testset))
 
 
 def _publish(options: argparse.Namespace) -> None:
