@@ -25,9 +25,9 @@ def compare(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequenc
 
     `ahead` is the mean over images of the first entry's advantage, seeds averaged, positive where it is better
     whichever way the protocol points, and `low` and `high` its 95% bootstrap interval. `p` is of the sign test,
-    `p_holm` corrected over all pairs of the protocol. `by_seed` holds the advantage of each common seed, `detectable` the least
-    difference that as many images would show. An advantage is `decided` if the interval excludes zero and every seed
-    alone agrees. Raises UserError for an entry, test set or protocol that the plan does not have.
+    `p_holm` corrected over all pairs of the protocol. `by_seed` holds the advantage of each common seed, `detectable`
+    the least difference that as many images would show. An advantage is `decided` if the interval excludes zero and
+    every seed alone agrees. Raises UserError for an entry, test set or protocol that the plan does not have.
     """
     _check(plan, entries, testset, protocols)
     scores = load_scores(plan, entries)
