@@ -10,9 +10,9 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from tests.conftest import Command
+from tests.noise import photos
 from tvqsr.data.images import read_image
 from tvqsr.data.manifest import read_pairs
 from tvqsr.data.prepare import prepare
@@ -26,16 +26,6 @@ from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
 
 Preset = Callable[..., Path]
-
-
-def photos(folder: Path, *sizes: tuple[int, int]) -> Path:
-    """A folder of noise photos `p0`, `p1`, ... of the given (width, height)."""
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(len(sizes))
-    for number, (width, height) in enumerate(sizes):
-        pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"p{number}.png")
-    return folder
 
 
 def prepared(tmp_path: Path, **spec: Any) -> Path:

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
 
 from tests.conftest import TINY
+from tests.noise import photos
 from tvqsr.data.ahead import in_order
 from tvqsr.data.bicubic import downscale
 from tvqsr.data.crops import CropSampler
@@ -35,16 +35,6 @@ from tvqsr.plan.stored import record
 from tvqsr.plan.training import Training
 
 SIZES = [(131, 64), (90, 71), (48, 52), (64, 64), (200, 40)]
-
-
-def photos(folder: Path, *sizes: tuple[int, int]) -> Path:
-    """Noise photos `p0`, `p1`, ... of the given (width, height)."""
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(len(sizes))
-    for number, (width, height) in enumerate(sizes):
-        pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"p{number}.png")
-    return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:

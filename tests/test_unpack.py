@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
 import os
@@ -41,12 +43,22 @@ def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
     return path
 
 
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "w": bytes,
+    "w:gz": gzip.compress,
+    "w:bz2": bz2.compress,
+    "w:xz": lzma.compress,
+}
+
+
 def tarred(path: Path, files: Mapping[str, bytes], kind: str = "w") -> Path:
-    with tarfile.open(path, kind) as content:  # type: ignore[call-overload]
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as content:
         for name, data in files.items():
             info = tarfile.TarInfo(name.rstrip("/"))
             info.size, info.type = len(data), tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
             content.addfile(info, io.BytesIO(data))
+    path.write_bytes(PACK[kind](plain.getvalue()))
     return path
 
 

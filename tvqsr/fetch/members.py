@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -28,6 +29,8 @@ EXTENDED = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
+_END: type[tarfile.HeaderError] = vars(tarfile)["EOFHeaderError"]
+"""What marks the end of a tar: a block of zeros. The kinds of `HeaderError` are not in typeshed."""
 LONGEST_HEADER = 1 << 20
 """Bytes of a tar's extended header, which holds a path: `tarfile` reads into memory whatever length it declares."""
 
@@ -66,6 +69,7 @@ def told(archive: Path) -> Iterator[None]:
     try:
         yield
     except NotImplementedError as error:
+        # So zipfile tells of compressions that it does not know (Deflate64, say).
         raise ByHandError(f"{archive}: is packed in a way that Python does not read ({error})") from None
     except DAMAGED as error:
         # tarfile tells of every kind that it tried, a line each.
@@ -84,18 +88,18 @@ def _zipped(archive: Path) -> Iterator[Member]:
             path = info.filename.replace("\\", "/")
             mode = info.external_attr >> 16
             oddity = "encrypted" if info.flag_bits & 1 else "a link" if stat.S_ISLNK(mode) else None
-            yield Member(path, info.file_size, oddity or _odd(path), lambda info=info: content.open(info))  # type: ignore[misc]
+            yield Member(path, info.file_size, oddity or _odd(path), partial(content.open, info))
 
 
 def _tarred(archive: Path) -> Iterator[Member]:
     with tarfile.open(archive, tarinfo=_Header) as content:
         # `next`, and not iteration, so that a million members need not be kept.
         while (info := content.next()) is not None:
-            content.members = []  # type: ignore[attr-defined]  # left out of typeshed
+            setattr(content, "members", [])  # noqa: B010 (typeshed leaves it out)
             if info.isdir():
                 continue
             oddity = "a link" if info.islnk() or info.issym() else None if info.isreg() else "no plain file"
-            yield Member(info.name, info.size, oddity or _odd(info.name), lambda info=info: _plain(content, info))  # type: ignore[misc]
+            yield Member(info.name, info.size, oddity or _odd(info.name), partial(_plain, content, info))
 
 
 class _Header(tarfile.TarInfo):
@@ -105,7 +109,9 @@ class _Header(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         try:
             return super().frombuf(buf, encoding, errors)
-        except (tarfile.InvalidHeaderError, tarfile.EmptyHeaderError) as error:  # type: ignore[attr-defined]
+        except tarfile.HeaderError as error:
+            if isinstance(error, _END):
+                raise
             raise tarfile.ReadError(str(error)) from None
 
     # The method that tarfile's source names for overriding.

@@ -16,17 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 from tvqsr.data.ahead import in_order
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
-from tvqsr.score.fidelity import cropped, luma, psnr
+from tvqsr.score.fidelity import WINDOW, cropped, luma, psnr, ssim_map
 from tvqsr.score.pairs import PairFiles
 
 Samples = NDArray[np.float64]
-WINDOW = 11
-"""Side of SSIM's Gaussian window in pixels (Wang et al. 2004)."""
 
 
 def yiq_luma(pixels: Pixels) -> Samples:
@@ -132,7 +129,7 @@ def _of_pair(pair: PairFiles, measures: Sequence[str], crops: Sequence[int]) -> 
 def _of_samples(
     name: str, sr: Samples, hr: Samples, measures: Sequence[str], crops: Sequence[int]
 ) -> list[dict[str, Any]]:
-    similar = _ssim_map(sr, hr) if "ssim" in measures else None
+    similar = ssim_map(sr, hr) if "ssim" in measures else None
     rows: list[dict[str, Any]] = []
     for crop in crops:
         row: dict[str, Any] = {"samples": name, "crop": crop}
@@ -143,19 +140,3 @@ def _of_samples(
             row["ssim"] = float(cropped(similar, crop + WINDOW // 2).mean())
         rows.append(row)
     return rows
-
-
-def _ssim_map(sr: Samples, hr: Samples) -> Samples:
-    """(H, W) or (H, W, 3) structural similarity, 11 x 11 Gaussian window of 1.5, population covariances."""
-    _, similar = structural_similarity(
-        sr,
-        hr,
-        data_range=255.0,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        channel_axis=2 if sr.ndim == 3 else None,
-        full=True,
-    )
-    found: Samples = similar
-    return found

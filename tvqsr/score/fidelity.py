@@ -13,6 +13,8 @@ from tvqsr.data.images import Pixels
 
 Sample = TypeVar("Sample", bound=np.generic)
 
+WINDOW = 11
+"""Side of SSIM's window in pixels."""
 EPSILON = 1e-8
 """Added to the mean squared error of samples in [0, 1], as pyiqa does: identical images score 80 dB, not infinity."""
 
@@ -35,21 +37,28 @@ def psnr(image: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
 
 
 def ssim(image: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
-    """Structural similarity (Wang et al. 2004) of (H, W) or (H, W, 3) samples in [0, 255].
+    """Structural similarity of (H, W) or (H, W, 3) samples in [0, 255]: the mean of its map over valid positions."""
+    return float(cropped(ssim_map(image, reference), WINDOW // 2).mean())
 
-    11 x 11 Gaussian window of 1.5, population covariances, valid positions only, mean over channels.
+
+def ssim_map(image: NDArray[np.floating], reference: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Structural similarity (Wang et al. 2004) at each position of (H, W) or (H, W, 3) samples in [0, 255].
+
+    11 x 11 Gaussian window of 1.5, population covariances, channel by channel. Positions whose window leaves the image
+    are not valid: `WINDOW // 2` from each border.
     """
-    return float(
-        structural_similarity(
-            image,
-            reference,
-            data_range=255.0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            channel_axis=2 if image.ndim == 3 else None,
-        )
+    _, similar = structural_similarity(
+        image,
+        reference,
+        data_range=255.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        channel_axis=2 if image.ndim == 3 else None,
+        full=True,
     )
+    found: NDArray[np.floating] = similar
+    return found
 
 
 def psnr_y(sr: Pixels, hr: Pixels) -> float:
