@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faulty_server import Answer, FaultyServer, Request
+from tests.fetch.faulty_server import Answer, FaultyServer, Request
 from tvqsr.errors import UserError
 from tvqsr.fetch import sums
 from tvqsr.fetch.archive import fetch_archive

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.faulty_server import Answer, FaultyServer
-from tests.test_unpack import picture, zipped
+from tests.fetch.archives import picture, zipped
+from tests.fetch.faulty_server import Answer, FaultyServer
 
 # One process that has imported everything and forks one that works, so that a kill costs no start of Python. The worker
 # is killed after a time or, at the named moments, by itself: just before its Nth change or reading of a file.
