@@ -138,6 +138,39 @@ def test_a_photo_of_any_size_from_a_moved_results_folder(
         assert f"{4 * size[0]} x {4 * size[1]} by tvqrap" in result.stderr
 
 
+def test_a_folder_of_photos_and_a_large_one_in_tiles(
+    trained: Path, tvqsr: Command, photo: Path, tmp_path: Path
+) -> None:
+    """Seams are looked for where tiles meet: steps there are no larger than in the image upscaled in whole."""
+    (tmp_path / "in" / "more").mkdir(parents=True)
+    Image.open(photo).crop((0, 0, 300, 200)).save(tmp_path / "in" / "large.png")
+    Image.open(photo).crop((0, 0, 20, 30)).save(tmp_path / "in" / "more" / "small.png")
+    words = ("upscale", "--entry", "tvqrap", "--run", trained, tmp_path / "in")
+    for tile, out in (("128", "tiled"), ("0", "whole")):
+        assert (result := tvqsr(*words, tmp_path / out, "--tile", tile)).returncode == 0, result.stderr
+        assert result.stderr.count(" by tvqrap in ") == 2
+    assert sorted(file.name for file in (tmp_path / "tiled").iterdir()) == ["large.png", "more__small.png"]
+    tiled, whole = (read_image(tmp_path / name / "large.png").astype(float) for name in ("tiled", "whole"))
+    assert tiled.shape == whole.shape == (800, 1200, 3)
+    assert not np.array_equal(tiled, whole)
+    small = [read_image(tmp_path / name / "more__small.png") for name in ("tiled", "whole")]
+    assert np.array_equal(small[0], small[1])
+    ours, theirs = (np.abs(np.diff(pixels, axis=1)).mean(axis=(0, 2)) for pixels in (tiled, whole))
+    assert ours.max() < 1.5 * theirs.max()
+
+
+def test_outputs_never_overwrite_photos(trained: Path, tvqsr: Command, photo: Path, tmp_path: Path) -> None:
+    Image.open(photo).crop((0, 0, 20, 20)).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    for output, said in ((tmp_path, "is the photo itself"), (tmp_path / "b.png", "is a folder")):
+        result = tvqsr("upscale", "--entry", "tvqrap", "--run", trained, tmp_path, output)
+        assert result.returncode == 2
+        assert said in result.stderr
+    assert (tmp_path / "a.png").read_bytes() == before
+    with pytest.raises(SystemExit, match="2"):
+        tvqsr("upscale", "--entry", "tvqrap", "--run", trained, tmp_path, tmp_path / "out", "--tile", "-3")
+
+
 def test_bad_input_to_upscale(trained: Path, tvqsr: Command, photo: Path, tmp_path: Path) -> None:
     def error(photo: Path, out: str = "out.png", entry: str = "tvqrap", run: Path = trained) -> str:
         result = tvqsr("upscale", "--entry", entry, "--run", run, photo, tmp_path / out)

@@ -29,10 +29,10 @@ def add_own(steps: Any) -> None:
         steps,
         "upscale",
         _upscale,
-        "upscale a photo of yours x4 with a trained entry (about 5 GB of memory per megapixel)",
+        "upscale a photo of yours, or a folder of them, x4 with a trained entry",
     )
-    upscale.add_argument("photo", type=Path)
-    upscale.add_argument("output", type=Path, help="a PNG")
+    upscale.add_argument("photo", type=Path, help="or a folder of photos")
+    upscale.add_argument("output", type=Path, help="a PNG, or a folder for them")
     upscale.add_argument("--entry", required=True)
     upscale.add_argument(
         "--run",
@@ -41,6 +41,12 @@ def add_own(steps: Any) -> None:
         help="results folder of a finished preset (default: %(default)s)",
     )
     upscale.add_argument("--seed", type=int, default=0)
+    upscale.add_argument(
+        "--tile",
+        type=_whole_number,
+        help="pixels a side of a photo that are upscaled at once (default: 192, some 3 GB of memory at the published "
+        "size); 0: the whole photo, whatever memory that takes (5 GB per megapixel of output)",
+    )
     _add_efficiency(steps)
     _add_overlap(steps)
     score = add(steps, "score", _score, "score any two folders of images, paired by name")
@@ -112,10 +118,12 @@ def _efficiency(options: argparse.Namespace) -> None:
 def _upscale(options: argparse.Namespace) -> None:
     plan = stored(options.run)
     plan.entry(options.entry)
-    from tvqsr.upscale.job import upscale_photo
+    from tvqsr.upscale.photos import upscale_photos
+    from tvqsr.upscale.tiles import TILE
 
-    pixels, seconds = upscale_photo(plan, options.entry, options.seed, options.photo, options.output)
-    say(f"{options.output}: {pixels.shape[1]} x {pixels.shape[0]} by {options.entry} in {seconds:.2f} s")
+    tile = TILE if options.tile is None else options.tile
+    for line in upscale_photos(plan, options.entry, options.seed, options.photo, options.output, tile):
+        say(line)
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -144,6 +152,12 @@ def _add_overlap(steps: Any) -> None:
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found {text}")
+    return int(text)
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, found {text}")
     return int(text)
 
 

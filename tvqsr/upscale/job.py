@@ -1,4 +1,4 @@
-"""Make the images of an entry: for a test set of the plan, or for one photo of the user's."""
+"""Make the images of an entry for a test set of the plan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tvqsr.contract import Upscaler
-from tvqsr.data.images import Pixels, read_image, to_pixels, write_png
+from tvqsr.data.images import Pixels, to_pixels, write_png
 from tvqsr.data.manifest import SCALE, Pair, read_pairs
 from tvqsr.errors import UserError
 from tvqsr.files import sha256, write_json
@@ -83,36 +83,13 @@ def _given(entry: EntryPlan, model: Upscaler) -> dict[str, Any] | None:
 def load_network(plan: Plan, run: Run, seed: int) -> Callable[[Pixels], Pixels]:
     """A finished run's networks as a function of 8-bit images (H, W, 3), of any size."""
     model, device = ready(load_plugin(run.method).upscaler(load_trained(plan, run, seed)), plan.preset.runtime.gpus)
-    return lambda pixels: _apply(model, to_unit(pixels, device))[0]
+    return lambda pixels: applied(model, to_unit(pixels, device))[0]
 
 
 def ready(model: Upscaler, gpus: int) -> tuple[Upscaler, torch.device]:
     """A model in inference on the best device there is."""
     device = torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
     return model.to(device).eval().requires_grad_(False), device
-
-
-def upscale_photo(plan: Plan, entry_name: str, seed: int, source: Path, target: Path) -> tuple[Pixels, float]:
-    """Upscale one photo of the user's into a PNG; returns its pixels and the seconds it took.
-
-    Raises UserError for an entry that needs HR.
-    """
-    if target.suffix.lower() != ".png":
-        raise UserError(f"{target}: the output is a PNG; give a name that ends in .png")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise UserError(f"{target}: is the photo itself; give another name for the output")
-    entry = plan.entry(entry_name)
-    if seed not in entry.seeds:
-        raise UserError(f"entry `{entry_name}` was trained with seeds {list(entry.seeds)}, not {seed}")
-    if entry.reads == "hr":
-        raise UserError(
-            f"entry `{entry_name}` reconstructs HR and cannot upscale; choose another of preset `{plan.name}`"
-        )
-    photo = read_image(source)
-    model, device = load_upscaler(plan, entry, seed)
-    pixels, seconds = _apply(model, to_unit(photo, device))
-    write_png(target, pixels)
-    return pixels, seconds
 
 
 def to_unit(pixels: Pixels, device: torch.device) -> Tensor:
@@ -126,7 +103,7 @@ def _one(
     hr, lr = pair.hr(), pair.lr()
     expected = (lr.shape[0] * SCALE, lr.shape[1] * SCALE, 3)
     given = to_unit(hr if hr is not None and entry.reads == "hr" else lr, device)
-    pixels, seconds = _apply(model, given)
+    pixels, seconds = applied(model, given)
     if pixels.shape != expected:
         raise UserError(
             f"entry `{entry.name}`: {pair.name} came out as {pixels.shape[:2]}, not {expected[:2]} (height, width)"
@@ -142,7 +119,8 @@ def _one(
     return {"sha256": sha256(path), "seconds": round(seconds, 4), "index_accuracy": accuracy, **size}
 
 
-def _apply(model: Upscaler, image: Tensor) -> tuple[Pixels, float]:
+def applied(model: Upscaler, image: Tensor) -> tuple[Pixels, float]:
+    """A model's image of (1, 3, h, w), of any size, as 8-bit pixels, and the seconds it took."""
     started = time.perf_counter()
     with torch.inference_mode():
         unit = padded(model, image, model.multiple)[0].permute(1, 2, 0).cpu().numpy()
