@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tvqsr.commands.common import Step, add, stored
 from tvqsr.console import say
+from tvqsr.gpus import leased_gpu
 
 if TYPE_CHECKING:
     from tvqsr.plan import Plan
@@ -92,7 +93,8 @@ def _train(options: argparse.Namespace) -> None:
     else:
         from tvqsr.train.job import train
 
-        train(plan, options.run, options.seed)
+        with leased_gpu(plan.preset.runtime.gpus):
+            train(plan, options.run, options.seed)
 
 
 def _upscale_entry(options: argparse.Namespace) -> None:
@@ -100,7 +102,8 @@ def _upscale_entry(options: argparse.Namespace) -> None:
     _refuse_shared(plan, plan.training_sets_of(options.entry))
     from tvqsr.upscale.job import upscale
 
-    upscale(plan, options.entry, options.seed, options.testset)
+    with leased_gpu(plan.preset.runtime.gpus):
+        upscale(plan, options.entry, options.seed, options.testset)
 
 
 def _score_entry(options: argparse.Namespace) -> None:
@@ -108,7 +111,8 @@ def _score_entry(options: argparse.Namespace) -> None:
     plan.entry(options.entry)
     from tvqsr.score.job import score
 
-    score(plan, options.entry, options.seed, options.testset)
+    with leased_gpu(plan.preset.runtime.gpus):
+        score(plan, options.entry, options.seed, options.testset)
 
 
 def _measure_entry(options: argparse.Namespace) -> None:
@@ -116,7 +120,8 @@ def _measure_entry(options: argparse.Namespace) -> None:
     plan.entry(options.entry)
     from tvqsr.efficiency.job import measure_entry
 
-    measure_entry(plan, options.entry)
+    with leased_gpu(plan.preset.runtime.gpus):
+        measure_entry(plan, options.entry)
 
 
 def _efficiency_table(options: argparse.Namespace) -> None:

@@ -1,0 +1,119 @@
+"""Leases of GPUs, with devices simulated by an `nvidia-smi` of ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tvqsr.gpus import leased_gpu, visible_devices
+
+FOUR = "".join(f"GPU {n}: NVIDIA H100 80GB HBM3 (UUID: GPU-0000000{n}-aaaa)\n" for n in range(4))
+DIVIDED = (
+    "GPU 0: NVIDIA A100 (UUID: GPU-a)\n"
+    "  MIG 3g.20gb     Device  0: (UUID: MIG-1)\n"
+    "  MIG 3g.20gb     Device  1: (UUID: MIG-2)\n"
+    "GPU 1: NVIDIA A100 (UUID: GPU-b)\n"
+)
+JOB = """
+import os, sys, time
+from tvqsr.gpus import leased_gpu
+with leased_gpu(1) as name:
+    print(name, os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four GPUs, and a folder of locks of its own; returns what `nvidia-smi -L` says, to be changed."""
+    says = tmp_path / "says"
+    says.write_text(FOUR)
+    command = tmp_path / "bin" / "nvidia-smi"
+    command.parent.mkdir()
+    command.write_text(f"#!/bin/sh\ncat {says}\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return says
+
+
+@contextmanager
+def jobs(count: int) -> Iterator[list[subprocess.Popen[str]]]:
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", JOB],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+    try:
+        yield started
+    finally:
+        for job in started:
+            job.kill()
+            job.communicate()
+
+
+def told(job: subprocess.Popen[str]) -> list[str]:
+    assert job.stdout
+    return job.stdout.readline().split()
+
+
+def test_jobs_side_by_side_hold_one_device_each(machine: Path) -> None:
+    with jobs(4) as four:
+        seen = [told(job) for job in four]
+    assert sorted(name for name, _ in seen) == [f"GPU-0000000{n}-aaaa" for n in range(4)]
+    assert all(name == visible for name, visible in seen)
+
+
+def test_one_too_many_waits_says_so_and_takes_what_a_killed_job_held(machine: Path) -> None:
+    with jobs(4) as four:
+        held = [told(job)[0] for job in four]
+        with jobs(1) as (late,):
+            assert late.stderr
+            assert "all 4 GPUs are at work for other jobs" in late.stderr.readline()
+            time.sleep(1.2)
+            assert late.poll() is None
+            four[2].kill()
+            assert told(late)[0] == held[2]
+
+
+def test_only_visible_devices_are_leased(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-00000003")
+    assert visible_devices() == {"2": "GPU-00000002-aaaa", "GPU-00000003": "GPU-00000003-aaaa"}
+    with leased_gpu(1) as first, jobs(1) as (other,):
+        assert (first, os.environ["CUDA_VISIBLE_DEVICES"]) == ("2", "2")
+        # The other inherits what is visible to this one now: the leased device, which it has to wait for.
+        assert other.stderr
+        assert "all 1 GPUs are at work" in other.stderr.readline()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2, GPU-00000003"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with leased_gpu(1) as none:
+        assert none is None
+
+
+def test_parts_of_a_divided_gpu_are_devices(machine: Path) -> None:
+    machine.write_text(DIVIDED)
+    assert list(visible_devices()) == ["MIG-1", "MIG-2", "GPU-b"]
+
+
+def test_without_gpus_or_without_wanting_one_nothing_is_leased(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with leased_gpu(0) as none:
+        assert none is None
+        assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    (machine.parent / "bin" / "nvidia-smi").unlink()
+    monkeypatch.setenv("PATH", str(machine.parent / "bin"))
+    with leased_gpu(1) as none:
+        assert none is None
