@@ -105,6 +105,8 @@ def test_a_number_that_nothing_gives_is_told_with_the_nearest(folders: tuple[Pat
     sr, hr = folders
     shown = tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", "5.00").stdout
     assert "5.00 is given by none of these; nearest is " in shown
+    lowest = min((row(folders, name, crop)["psnr"], name, crop) for name in CHANNELS for crop in (0, 4))
+    assert f"nearest is {lowest[1]}, crop {lowest[2]} ({lowest[0] - 5:+.4f})" in shown
 
 
 def test_as_many_digits_as_are_printed_must_agree() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,46 @@ def test_bytes_are_written_as_they_are_under_their_own_names(tmp_path: Path) -> 
     assert told["photos"] == 2
     again = write_hub_photos(hub, tmp_path / "again", tmp_path / "root", False, print)
     assert again == told
+    swapped = [{"bytes": png, "path": "deep/one.JPEG"}, {"bytes": jpeg, "path": "two.png"}]
+    other = HubSet(name=data_set(tmp_path / "other", {"image": swapped[::-1]}))
+    exchanged = write_hub_photos(other, tmp_path / "exchanged", tmp_path / "root", False, print)
+    assert exchanged["sha256_of_all"] != told["sha256_of_all"], "the same contents under each other's names"
+
+
+def test_a_folder_of_plain_photos_is_a_data_set_too(tmp_path: Path) -> None:
+    """Rows then hold whole paths, and no bytes."""
+    (tmp_path / "set" / "train").mkdir(parents=True)
+    for seed in range(2):
+        (tmp_path / "set" / "train" / f"photo{seed}.png").write_bytes(encoded("PNG", seed=seed))
+    write_hub_photos(HubSet(name=str(tmp_path / "set")), tmp_path / "out", tmp_path / "root", False, print)
+    assert sorted(file.name for file in (tmp_path / "out" / "HR").iterdir()) == ["photo0.png", "photo1.png"]
+    assert (tmp_path / "out" / "HR" / "photo1.png").read_bytes() == encoded("PNG", seed=1)
+
+
+def test_an_empty_row_is_named(tmp_path: Path) -> None:
+    rows = [{"bytes": encoded("PNG"), "path": None}, None]
+    hub = HubSet(name=data_set(tmp_path / "set", {"image": rows, "id": ["one", "two"]}), name_column="id")
+    with pytest.raises(UserError, match="two: image: is empty"):
+        write_hub_photos(hub, tmp_path / "out", tmp_path / "root", False, print)
+
+
+def test_the_commit_that_a_revision_stands_for_is_what_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what is recorded is what was read, even if the branch moves in between."""
+    folder = data_set(tmp_path / "set", {"image": [{"bytes": encoded("PNG"), "path": "a.png"}]})
+    opened: list[Any] = []
+    load = datasets.load_dataset
+
+    def instead(name: str, config: str | None, *, split: str, revision: str | None) -> Any:
+        opened.append((name, split, revision))
+        return load(folder, config, split=split)
+
+    monkeypatch.setattr(datasets, "load_dataset", instead)
+    monkeypatch.setattr("tvqsr.data.hub._commit", lambda *_: "c0ffee")
+    hub = HubSet(name="owner/name", revision="main")
+    assert write_hub_photos(hub, tmp_path / "out", tmp_path / "root", False, print)["commit"] == "c0ffee"
+    assert opened == [("owner/name", "train", "c0ffee")]
 
 
 def test_pairs_of_a_preset_come_out_as_hr_and_lr(tmp_path: Path) -> None:
@@ -182,6 +223,9 @@ def test_what_a_killed_process_wrote_is_gone_on_with(tmp_path: Path) -> None:
     half.mkdir(parents=True)
     (half / "0.png").write_bytes(encoded("PNG"))
     (half / "1.png").write_bytes(b"half")
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    (half / f".2.png.{killed.pid}.part").write_bytes(b"half")
     before = (half / "0.png").stat().st_mtime_ns
     found = obtain(spec, Places(str(tmp_path / "data")), print)
     assert {name: file.read_bytes() for name, file in found.hr.items()} == {
@@ -189,6 +233,7 @@ def test_what_a_killed_process_wrote_is_gone_on_with(tmp_path: Path) -> None:
     }
     assert found.hr["0"].stat().st_mtime_ns == before
     assert not half.exists()
+    assert sorted(file.name for file in (root / "HR").iterdir()) == ["0.png", "1.png", "2.png"]
 
 
 def test_photos_put_there_by_hand_are_taken_instead(tmp_path: Path) -> None:

@@ -226,6 +226,23 @@ def test_a_union_keeps_photos_of_one_name_apart(declare: Declare, tmp_path: Path
     assert not overlap(DatasetSpec(source="two"), one, "data")
 
 
+def test_a_union_tells_where_each_of_its_parts_came_from(
+    served: tuple[Path, str], declare: Declare, tmp_path: Path
+) -> None:
+    folder, address = served
+    content = archive(PAIRS)
+    (folder / "pairs.zip").write_bytes(content)
+    hand = tmp_path / "data" / "hand" / "HR"
+    hand.mkdir(parents=True)
+    (hand / "a.png").write_bytes(png((16, 16)))
+    by_hand = {"kind": "by hand", "title": "T", "licence": "L", "holds": ["HR"], "photos": 1}
+    union = {"kind": "union", "title": "Both", "licence": "L", "of": ["pairs", "hand"], "photos": 3}
+    declare({"pairs": pairs_source(address, content), "hand": by_hand, "both": union})
+    origin = obtain(DatasetSpec(source="both"), Places(str(tmp_path / "data")), print).origin
+    assert origin["hand"] == {}
+    assert origin["pairs"]["archives"]["pairs.zip"]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
 def test_sets_of_the_same_members_overlap_and_others_do_not() -> None:
     def share(one: str, other: str) -> bool:
         return overlap(DatasetSpec(source=one), DatasetSpec(source=other), "data")
