@@ -41,6 +41,12 @@ TESTSETS = PLAN.preset.test_on
 TABLE_KINDS = ("csv", "md", "tex")
 
 
+def whole_machine(wildcards):
+    """Cores of this machine, where jobs run on it; on a cluster, as many as any job of the preset takes."""
+    threads = PLAN.preset.runtime.threads
+    return workflow.cores or threads if workflow.local_exec else threads
+
+
 wildcard_constraints:
     dataset="|".join(PLAN.preset.datasets),
     testset="|".join(TESTSETS),

@@ -11,7 +11,7 @@ rule check_overlap:
         PATHS.overlap("{dataset}"),
     log:
         PATHS.logs / "check_overlap" / "{dataset}.log",
-    threads: workflow.cores or PLAN.preset.runtime.threads
+    threads: whole_machine
     params:
         plan=PLAN_FILE,
         key=PLAN.overlap_key(),

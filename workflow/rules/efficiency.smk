@@ -10,7 +10,7 @@ rule measure:
     log:
         PATHS.logs / "measure" / "{entry}.log",
     # All cores, so that no other job disturbs the clock; the job itself uses the preset's `threads`.
-    threads: workflow.cores or PLAN.preset.runtime.threads
+    threads: whole_machine
     resources:
         gpu=PLAN.preset.runtime.gpus,
     params:
