@@ -14,7 +14,8 @@ from tvqsr.errors import UserError
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.protocols import WEIGHTS
-from tvqsr.report.claim import Claim, claims_of
+from tvqsr.report.claim import Claim
+from tvqsr.report.claim_files import claims_of
 from tvqsr.report.claims import judge
 from tvqsr.report.figures.strip import busiest
 from tvqsr.report.scores import MEASURES, per_image, summarise
