@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,8 @@ def told(verdicts: pd.DataFrame, everything: bool) -> str:
     shown = verdicts if everything else verdicts[~verdicts.verdict.isin(OPEN)]
     last = shown.verdict.isin(FAILED)
     lines = [_line(row) for part in (shown[~last], shown[last]) for row in part.to_dict("records")]
-    wanting = list(_wanting(verdicts)) if everything else []
-    return "\n".join([*lines, *([""] if lines else []), *wanting, _counts(verdicts.verdict.tolist())])
+    rest = list(_wanting(verdicts)) if everything else list(_why_not(verdicts))
+    return "\n".join([*lines, *([""] if lines else []), *rest, _counted(verdicts.verdict) or "no claims"])
 
 
 def _names(row: dict[Any, Any]) -> set[str]:
@@ -90,13 +91,23 @@ def _wanting(verdicts: pd.DataFrame) -> Iterator[str]:
     """Names under which outputs would be judged, and how many numbers were published of each."""
     waiting = verdicts[verdicts.why.str.startswith(NO_ENTRY)].entry
     if len(waiting):
-        yield f"Published numbers wait for entries of these names: {_counted(waiting)}"
+        yield f"Published numbers wait for entries of these names: {_counted(waiting, '{name} ({count})')}"
 
 
-def _counts(verdicts: Sequence[str]) -> str:
-    counts = pd.Series(verdicts).value_counts()
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "no claims"
+def _why_not(verdicts: pd.DataFrame) -> Iterator[str]:
+    """What keeps claims from being run, names left out, and how often."""
+    left = verdicts[verdicts.verdict.isin(OPEN)]
+    if len(left):
+        reasons = [_nameless(row) for row in left.to_dict("records")]
+        yield f"Not run, as `--everything` tells one by one:\n{_counted(reasons, '    {count} {name}', chr(10))}"
 
 
-def _counted(names: Iterable[str]) -> str:
-    return ", ".join(f"{name} ({count})" for name, count in pd.Series(list(names)).value_counts().items())
+def _nameless(row: dict[Any, Any]) -> str:
+    """A reason without the names in it, so that equal ones can be counted."""
+    names = [re.escape(name) for name in (row["entry"], row["published_on"]) if name]
+    return re.sub(rf"(?<=entry )\w+|\b({'|'.join(names) or '(?!)'})\b", "...", row["why"])
+
+
+def _counted(names: Iterable[str], one: str = "{count} {name}", between: str = ", ") -> str:
+    counts = pd.Series(list(names), dtype=str).value_counts()
+    return between.join(one.format(name=name, count=count) for name, count in counts.items())

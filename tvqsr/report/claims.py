@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import pandas as pd
@@ -45,15 +47,18 @@ COLUMNS = [
 def judge(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
     """One row per claim and test set (orderings) or per claim and entry (values), whether measured or not."""
     rows: list[dict[str, Any]] = []
+    # Of a full run there are millions of scores, and a thousand claims: each looks at its entries' alone.
+    none = scores.iloc[:0]
+    by_entry = defaultdict(lambda: none, dict(iter(scores.groupby("entry", sort=False))))
     for file, claim in all_claims(plan):
         about = _about(claim, file)
         if claim.better and claim.worse:
             mine = about | {"kind": "ordering", "scale": claim.scale}
-            rows += [mine | found for found in _orderings(plan, claim, scores, file.outside)]
+            rows += [mine | found for found in _orderings(plan, claim, by_entry, file.outside)]
         for entry in claim.reported:
             mine = about | {"kind": f"value of {entry}", "entry": entry, "scale": "paper"}
             mine |= {"method": entry} if file.outside else {}
-            rows.append(mine | value_verdict(plan, claim, entry, scores, file.outside))
+            rows.append(mine | value_verdict(plan, claim, entry, by_entry[entry], file.outside))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -77,7 +82,7 @@ def _about(claim: Claim, file: ClaimFile) -> dict[str, Any]:
     return published | {"source": claim.source.url, "place": claim.source.place, "trust": claim.source.trust}
 
 
-def _orderings(plan: Plan, claim: Claim, scores: pd.DataFrame, outside: bool) -> list[dict[str, Any]]:
+def _orderings(plan: Plan, claim: Claim, by_entry: Mapping[str, pd.DataFrame], outside: bool) -> list[dict[str, Any]]:
     """A verdict for each test set on which both entries have the protocol; one that says why if there is none."""
     sides = [name for name in (claim.better, claim.worse) if name]
     published = {entry: claim.reported[entry] for entry in claim.reported if entry in sides}
@@ -89,7 +94,8 @@ def _orderings(plan: Plan, claim: Claim, scores: pd.DataFrame, outside: bool) ->
         return [not_run(not_made(plan, missing[0], outside), reported)]
     if claim.dataset != COST_SET and not set(plan.test_sets(sides[0])) & set(plan.test_sets(sides[1])):
         return [not_run(f"{sides[0]} and {sides[1]} have no test set in common", reported)]
-    mine = scores[(scores.protocol == claim.protocol) & scores.entry.isin(sides)]
+    scores = pd.concat([by_entry[name] for name in sides])
+    mine = scores[scores.protocol == claim.protocol]
     sets = [name for name, rows in mine.groupby("testset", sort=False) if rows.entry.nunique() == len(sides)]
     if not sets:
         return [not_run(f"protocol {claim.protocol} is not in the preset", reported)]

@@ -15,7 +15,7 @@ from tvqsr.report.scores import summarise
 
 
 def value_verdict(plan: Plan, claim: Claim, entry: str, scores: pd.DataFrame, outside: bool) -> dict[str, Any]:
-    """What was measured of an entry against what a claim reports of it.
+    """What was measured of an entry, whose scores are given, against what a claim reports of it.
 
     `reproduced` inside the claim's tolerance or where the 95% interval over images holds the published number, else
     `differs`; `protocol differs` where the two cannot be compared. `outside` as in `ClaimFile`.
@@ -24,7 +24,7 @@ def value_verdict(plan: Plan, claim: Claim, entry: str, scores: pd.DataFrame, ou
     published = "unknown" if reported is None else f"{reported:g}"
     if why := _why_open(plan, claim, entry, outside):
         return not_run(why, published)
-    here = scores[(scores.testset == claim.dataset) & (scores.entry == entry)]
+    here = scores[scores.testset == claim.dataset]
     rows = _measured(here, claim.protocol)
     if rows is None:
         return not_run(why_absent(here, entry, claim.protocol), published)
@@ -46,9 +46,7 @@ def _why_open(plan: Plan, claim: Claim, entry: str, outside: bool) -> str | None
     if claim.dataset == COST_SET:
         return None if plan.preset.efficiency else f"preset {plan.name} does not measure costs (`efficiency`)"
     if claim.dataset not in plan.preset.test_on:
-        return f"{claim.dataset} is not a test set of preset {plan.name}" + (
-            f"; {claim.differs}" if claim.differs else ""
-        )
+        return f"{claim.dataset} is not a test set of preset {plan.name}"
     return None if claim.dataset in plan.test_sets(entry) else f"{entry} is not tested on {claim.dataset}"
 
 

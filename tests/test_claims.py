@@ -1,0 +1,346 @@
+"""Verdicts on published claims, from scores that are known: each verdict, and each reason for none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.test_report import rows, scores_of, with_tracks
+from tvqsr.files import write_json
+from tvqsr.plan import Plan
+from tvqsr.report.claims import COLUMNS, judge
+
+Preset = Callable[..., Path]
+
+
+def verdict(plan: Plan, scores: pd.DataFrame, claim: str, kind: str = "ordering") -> pd.Series:
+    table = judge(plan, scores)
+    return table[(table.claim == claim) & (table.kind == kind)].iloc[0]
+
+
+def ordering(plan: Plan, scores: pd.DataFrame, claim: str) -> pd.Series:
+    return verdict(plan, scores, f"tvqrap.{claim}")
+
+
+# --- Orderings ---
+
+
+@pytest.mark.parametrize(
+    ("better", "expected"),
+    [
+        ([25.0, 26.0, 27.0, 28.0], "ordering holds"),
+        ([15.0, 16.0, 17.0, 18.0], "ordering reversed"),
+        ([15.0, 25.0, 19.0, 21.5], "undecided"),
+    ],
+)
+def test_orderings_are_judged_by_the_paired_interval(tiny_plan: Plan, better: list[float], expected: str) -> None:
+    found = ordering(tiny_plan, scores_of(tiny_plan, {"tvq_rec": better}), "tokenizer_psnr")
+    assert found.verdict == expected
+    assert found.reported == "tvq_rec 26.2, vq_rec 23.29"
+    assert found.scale == "any"
+    assert "of 4 images in favour" in found.why
+    assert "a bootstrap interval is too narrow" in found.why
+
+
+def test_pairing_decides_what_means_could_not(tiny_plan: Plan) -> None:
+    """Images differ by 10 dB, the entries by a steady 0.1: unpaired intervals overlap, the paired one does not."""
+    scores = scores_of(tiny_plan, {"vq_rec": [15.0, 20.0, 25.0, 30.0], "tvq_rec": [15.1, 20.1, 25.1, 30.1]})
+    assert ordering(tiny_plan, scores, "tokenizer_psnr").verdict == "ordering holds"
+
+
+def test_an_ordering_on_which_seeds_disagree_is_undecided(preset: Preset) -> None:
+    plan = Plan.load(str(preset(lambda p: p.update(seeds=[0, 1]))))
+    table = [
+        row
+        for entry, by_seed in (("tvq_rec", (30.0, 19.0)), ("vq_rec", (20.0, 20.0)))
+        for row in rows(entry, "psnr_y", {seed: [value] * 4 for seed, value in enumerate(by_seed)})
+    ]
+    found = ordering(plan, pd.DataFrame(table), "tokenizer_psnr")
+    assert found.verdict == "undecided"
+    assert "by seed +10.00, -1.00" in found.why
+
+
+def test_lower_is_better_turns_the_sign(tiny_plan: Plan) -> None:
+    scores = scores_of(tiny_plan, {}).query("protocol == 'psnr_y'")
+    lpips = [
+        row
+        for entry, value in (("tvq_rec", 0.1), ("vq_rec", 0.2))
+        for row in rows(entry, "lpips_alex", {0: [value, value + 0.01, value + 0.02]})
+    ]
+    found = ordering(tiny_plan, pd.concat([scores, pd.DataFrame(lpips)]), "tokenizer_lpips")
+    assert found.verdict == "ordering holds"
+
+
+@pytest.mark.parametrize(
+    ("texture", "vanilla", "expected"),
+    [(6.0, 12.0, "holds without interval"), (12.0, 6.0, "reversed without interval"), (6.0, 6.0, "undecided")],
+)
+def test_one_number_for_a_set_points_but_has_no_interval(
+    workspace: Path, texture: float, vanilla: float, expected: str
+) -> None:
+    scores = [
+        measured(entry, "fid", "imagenet_test", value, higher_is_better=False)
+        for entry, value in (("tvq_rec", texture), ("vq_rec", vanilla))
+    ]
+    found = ordering(Plan.load("paper"), pd.DataFrame(scores), "tokenizer_fid")
+    assert found.verdict == expected
+    assert "no interval over images" in found.why
+
+
+def test_orderings_that_are_not_run_say_why(tiny_plan: Plan, preset: Preset) -> None:
+    scores = scores_of(tiny_plan, {})
+    for claim, why in (
+        ("tokenizer_lpips", "lpips_alex is n/a: weights absent: somewhere"),
+        ("rap_dists", "protocol dists is not in the preset"),
+        ("structure_8_sr", "entry tvq_s8 is not in preset tiny"),
+        ("codebook_early", "is asked at the paper's scale only, which preset tiny does not have"),
+    ):
+        found = ordering(tiny_plan, scores, claim)
+        assert (found.verdict, found.measured, found.why) == ("not run", "n/a", why)
+    asked = verdict(tiny_plan, scores, "aesop.term_alone_psnr_y")
+    assert asked.why == "entry aesop was not asked for; `--config entries=all` makes it"
+    apart = ordering(plan := Plan.load(str(preset(with_tracks))), scores_of(plan, {}), "tokenizer_psnr")
+    assert (apart.verdict, apart.why) == ("not run", "tvq_rec and vq_rec have no test set in common")
+
+
+# --- Values ---
+
+
+def measured(entry: str, protocol: str, testset: str, value: float, **more: Any) -> dict[str, Any]:
+    """One score of a whole set."""
+    about = {"title": protocol, "higher_is_better": True, "decimals": 2, "crop": 0, "definition": "", "reason": None}
+    where = {"entry": entry, "seed": 0, "testset": testset, "image": "(set)", "protocol": protocol}
+    return {**where, "value": value, **about, **more}
+
+
+def paper_verdict(scores: list[dict[str, Any]], claim: str, entry: str, **changes: Any) -> pd.Series:
+    return verdict(Plan.load("paper", changes), pd.DataFrame(scores), claim, f"value of {entry}")
+
+
+FID = ("tvqrap.main_fid", "tvqrap_released")
+"""Published: 26.57, tolerance 1.0."""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "difference"),
+    [
+        (27.0, "reproduced", "+0.43"),
+        (25.57, "reproduced", "-1.00"),
+        (27.6, "differs", "+1.03"),
+        (20, "differs", "-6.57"),
+    ],
+)
+def test_a_value_is_reproduced_inside_its_tolerance(
+    workspace: Path, value: float, expected: str, difference: str
+) -> None:
+    found = paper_verdict([measured(FID[1], "fid", "imagenet_test", value)], *FID)
+    assert (found.verdict, found.measured, found.reported) == (expected, f"{value:.2f}", "26.57")
+    assert found.why.startswith(f"measured minus published {difference}; tolerance 1 ")
+    assert (found.method, found.entry, found.scale, found.tested_on) == ("tvqrap", FID[1], "paper", "imagenet_test")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([24.0, 27.0, 30.0, 33.0], "reproduced"), ([28.0, 28.2, 28.4, 28.6], "differs")],
+)
+def test_a_value_is_reproduced_where_the_interval_over_images_holds_it(
+    workspace: Path, values: list[float], expected: str
+) -> None:
+    """Published: 26.20, tolerance 0.3, and the mean over these images is 2.3 or 2.1 dB away."""
+    scores = pd.DataFrame(rows("tvq_rec_released", "psnr_y", {0: values})).assign(testset="imagenet_test", crop=0)
+    found = paper_verdict(scores.to_dict("records"), "tvqrap.tokenizer_psnr", "tvq_rec_released")
+    assert found.verdict == expected
+
+
+def test_a_value_that_the_sources_do_not_tell_is_called_unknown(workspace: Path) -> None:
+    found = paper_verdict([measured("tvqrap", "psnr_y", "imagenet_test", 23.5)], "tvqrap.main_psnr", "tvqrap")
+    assert (found.verdict, found.reported, found.measured) == ("published value unknown", "unknown", "23.50")
+
+
+def test_small_scale_speaks_about_orderings_and_about_what_was_not_trained_in_it(preset: Preset) -> None:
+    """Weights and outputs that somebody gives are what they are at any scale."""
+    given = {"method": "images", "given": "outputs"}
+
+    def change(content: dict[str, Any]) -> None:
+        content["entries"] = {"bicubic": {"method": "bicubic"}, "tvq_rec": {"method": "tvqrap"}, "spsr": given}
+        content["datasets"]["set14"] = {"source": "set14"}
+        content["test_on"] = ["set14"]
+
+    plan = Plan.load(str(preset(change)))
+    scores = pd.DataFrame([measured(entry, "psnr_y", "set14", 26.85, crop=4) for entry in ("spsr", "tvq_rec")])
+    ours = verdict(plan, scores, "tvqrap.tokenizer_psnr", "value of tvq_rec")
+    assert ours.why == "values are judged at the paper's scale only; preset mine speaks about orderings"
+    assert verdict(plan, scores, "aesop_readme.set14_psnr", "value of spsr").verdict == "reproduced"
+
+
+def test_values_that_are_not_run_say_why(workspace: Path) -> None:
+    score = measured("vq", "psnr_y", "imagenet_test", 23.5)
+    tracks = {track: list(sets) for track, sets in Plan.load("paper").preset.tracks.items()}
+    tracks["realesrgan"].remove("imagenet_test")
+    tracks["bicubic"].append("imagenet_test")
+    absent = score | {"value": None, "reason": "weights absent: somewhere"}
+    for scores, claim, entry, changes, why in (
+        ([score], "tvqrap.main_psnr", "tvqrap", {"tracks": tracks}, "tvqrap is not tested on imagenet_test"),
+        ([score], "vq.simvq_ssim", "vq_rec", {}, "imagenet_val_128 is not a test set of preset paper"),
+        ([score], "tvqrap.main_fid", "tvqrap", {}, "fid is not among the protocols that this set is scored with"),
+        ([absent], "tvqrap.sr_psnr", "vq", {}, "psnr_y is n/a: weights absent: somewhere"),
+        ([score], "aesop.psnr_y_set14", "aesop", {}, "entry aesop was not asked for; `--config entries=all` makes it"),
+        (
+            [score],
+            "tvqrap.efficiency_parameters",
+            "tvqrap",
+            {"efficiency": False},
+            "preset paper does not measure costs",
+        ),
+    ):
+        found = paper_verdict(scores, claim, entry, **changes)
+        assert (found.verdict, found.measured) == ("not run", "n/a")
+        assert found.why.startswith(why)
+
+
+# --- Entries that nobody makes here ---
+
+
+def with_entry(name: str, **more: Any) -> dict[str, Any]:
+    """A change of a preset: outputs given under that name."""
+    return {"entries": {name: {"method": "images", "given": "outputs", **more}}}
+
+
+def test_outputs_given_under_the_name_that_claims_use_are_judged(workspace: Path) -> None:
+    claim = "rsd_paper.lpips_imagenet_test"
+    absent = paper_verdict([measured("bicubic", "psnr_y", "imagenet_test", 1.0)], claim, "resshift")
+    assert absent.verdict == "not run"
+    assert absent.why == "no entry; give its outputs with the method `images` under the name `resshift`"
+    for value, expected in ((0.2330, "reproduced"), (0.2530, "differs")):
+        score = measured("resshift", "lpips_alex", "imagenet_test", value, decimals=4)
+        found = paper_verdict([score], claim, "resshift", **with_entry("resshift"))
+        assert (found.verdict, found.method, found.reported) == (expected, "resshift", "0.231")
+
+
+def test_contradicting_sources_have_a_row_each(workspace: Path) -> None:
+    score = [measured("resshift", "fid", "imagenet_test", 19.9)]
+    theirs = paper_verdict(score, "tvqrap_paper.main_fid", "resshift", **with_entry("resshift"))
+    others = paper_verdict(score, "rsd_paper.fid_imagenet_test", "resshift", **with_entry("resshift"))
+    assert (theirs.verdict, theirs.reported) == ("reproduced", "19.53")
+    assert (others.verdict, others.reported) == ("protocol differs", "30.34")
+
+
+# --- What keeps measured numbers from being compared ---
+
+
+def differing(found: pd.Series, *words: str) -> None:
+    """The verdict, our number beside the published one, and what differs."""
+    assert found.verdict == "protocol differs"
+    assert found.measured != "n/a"
+    assert "measured minus published" in found.why
+    for part in words:
+        assert part in found.why
+
+
+def test_a_claim_that_states_another_protocol_is_never_judged(workspace: Path) -> None:
+    score = [measured("esrgan_released", "lr_psnr", "set14", 43.892)]
+    found = paper_verdict(score, "esrgan.lr_psnr_set14", "esrgan_released", entries="all")
+    differing(found, "colour space and border of the published LR-PSNR are not told", "published +0.00")
+
+
+@pytest.mark.parametrize(("crop", "expected"), [(4, "reproduced"), (0, "protocol differs")])
+def test_another_border_is_another_protocol(workspace: Path, crop: int, expected: str) -> None:
+    score = [measured("esrgan_released", "psnr_y", "set14", 26.6, crop=crop)]
+    found = paper_verdict(score, "esrgan.psnr_y_set14", "esrgan_released", entries="all")
+    assert (found.verdict, int(found.crop)) == (expected, 4)
+    assert crop == 4 or "published with a border of 4 left out, measured with 0" in found.why
+
+
+@pytest.mark.parametrize(("multiple", "expected"), [(12, "reproduced"), (4, "protocol differs")])
+def test_sides_cut_otherwise_are_other_photos(workspace: Path, multiple: int, expected: str) -> None:
+    sets = {"bsds100": {"multiple": multiple}}
+    score = [measured("esrgan_released", "psnr_y", "bsds100", 25.3, crop=4)]
+    found = paper_verdict(score, "esrgan.psnr_y_bsd100", "esrgan_released", entries="all", datasets=sets)
+    assert found.verdict == expected
+    assert multiple == 12 or "multiples of 12, measured with 4" in found.why
+
+
+def test_where_the_published_luma_was_not_scored_its_kin_is_shown(workspace: Path) -> None:
+    """A reconstruction reads HR: that LR is another draw does not matter to it."""
+    score = measured("femasr_rec_published", "psnr_yiq", "div2k_valid_bsrgan", 23.2, crop=4, definition="of YIQ")
+    claim = ("femasr.rec_psnr", "femasr_rec_published")
+    words = "published as psnr_y, measured as psnr_yiq (of YIQ)"
+    differing(paper_verdict([score], *claim, entries="all"), words, "1.32 dB below", "published -1.30")
+    both = [score, score | {"protocol": "psnr_y", "value": 24.6}]
+    found = paper_verdict(both, *claim, entries="all")
+    assert (found.verdict, found.measured) == ("reproduced", "24.60")
+
+
+def test_another_draw_of_a_random_degradation_is_other_data(workspace: Path) -> None:
+    score = [measured("femasr_released", "lpips_alex", "set5_bsrgan", 0.15)]
+    found = paper_verdict(score, "femasr.set5_lpips", "femasr_released", entries="all")
+    differing(found, "LR is drawn here (degradation bsrgan_plus)")
+    given = with_entry("kx_net", track="bsrgan")
+    score = [measured("kx_net", "lpips_alex", "set5_bsrgan", 0.2080)]
+    assert paper_verdict(score, "adacode_paper.set5_lpips", "kx_net", **given).verdict == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (
+            {"source": "imagenet_test_anew", "degradation": "resshift_test"},
+            "are those of imagenet_test_anew here; LR is",
+        ),
+        ({"source": None, "folder": "mine", "lr_folder": "mine"}, "is a set of this preset's own"),
+    ],
+)
+def test_photos_from_elsewhere_under_a_published_name_are_other_data(
+    workspace: Path, photo: Path, spec: dict[str, Any], words: str
+) -> None:
+    (workspace / "mine").mkdir()
+    shutil.copy(photo, workspace / "mine")
+    score = [measured("tvqrap_released", "fid", "imagenet_test", 26.5)]
+    differing(paper_verdict(score, *FID, datasets={"imagenet_test": spec}), words)
+
+
+@pytest.mark.parametrize(("photos", "expected"), [(2999, "protocol differs"), (3000, "reproduced")])
+def test_part_of_a_test_set_is_other_data(workspace: Path, photos: int, expected: str) -> None:
+    images = [{"name": str(number)} for number in range(photos)]
+    write_json(Plan.load("paper").paths.manifest("imagenet_test"), {"images": images})
+    found = paper_verdict([measured("tvqrap_released", "fid", "imagenet_test", 26.5)], *FID)
+    assert found.verdict == expected
+    assert photos == 3000 or "imagenet_test has 2999 photos here, 3000 as published" in found.why
+
+
+def test_a_time_is_judged_on_the_published_machine_only(workspace: Path) -> None:
+    for device, expected in (("NVIDIA GeForce RTX 3090", "reproduced"), ("NVIDIA H200", "protocol differs")):
+        score = [measured("tvqrap", "milliseconds", "input_64", 40.0, device=device)]
+        found = paper_verdict(score, "tvqrap.efficiency_time", "tvqrap")
+        assert found.verdict == expected
+    differing(found, "published on RTX 3090, measured on NVIDIA H200")
+
+
+def test_other_training_photos_are_other_data_but_not_for_the_authors_weights(workspace: Path, photo: Path) -> None:
+    scores = [measured(entry, "fid", "imagenet_test", 26.5) for entry in ("tvqrap", "tvqrap_released")]
+    folder = photo.parent / "photos"
+    folder.mkdir()
+    photo.rename(folder / photo.name)
+    mine = paper_verdict(scores, "tvqrap.main_fid", "tvqrap", train_photos=str(folder))
+    differing(mine, "not on the paper's")
+    assert paper_verdict(scores, *FID, train_photos=str(folder)).verdict == "reproduced"
+
+
+def test_every_claim_has_its_rows_in_every_preset(tiny_plan: Plan) -> None:
+    """Whatever a preset has, each published number has a row: with its source, scale and border."""
+    table = judge(tiny_plan, scores_of(tiny_plan, {}))
+    assert list(table.columns) == COLUMNS
+    assert len(table) > 1100
+    assert not table.duplicated(["claim", "kind", "tested_on"]).any()
+    values = table[table.kind != "ordering"]
+    assert set(values.verdict) == {"not run"} and values.why.ne("").all()
+    assert set(values.scale) == {"paper"}
+    paper = judge(Plan.load("paper"), scores_of(tiny_plan, {}))
+    assert set(map(tuple, paper[paper.kind != "ordering"][["claim", "kind"]].values)) == set(
+        map(tuple, values[["claim", "kind"]].values)
+    )
