@@ -152,8 +152,9 @@ def test_a_value_is_reproduced_where_the_interval_over_images_holds_it(
     workspace: Path, values: list[float], expected: str
 ) -> None:
     """Published: 26.20, tolerance 0.3, and the mean over these images is 2.3 or 2.1 dB away."""
-    scores = pd.DataFrame(rows("tvq_rec_released", "psnr_y", {0: values})).assign(testset="imagenet_test", crop=0)
-    found = paper_verdict(scores.to_dict("records"), "tvqrap.tokenizer_psnr", "tvq_rec_released")
+    scores = rows("tvq_rec_released", "psnr_y", {0: values})
+    moved = [row | {"testset": "imagenet_test", "crop": 0} for row in scores]
+    found = paper_verdict(moved, "tvqrap.tokenizer_psnr", "tvq_rec_released")
     assert found.verdict == expected
 
 

@@ -49,7 +49,7 @@ def judge(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     # Of a full run there are millions of scores, and a thousand claims: each looks at its entries' alone.
     none = scores.iloc[:0]
-    by_entry = defaultdict(lambda: none, dict(iter(scores.groupby("entry", sort=False))))
+    by_entry = defaultdict(lambda: none, {str(name): mine for name, mine in scores.groupby("entry", sort=False)})
     for file, claim in all_claims(plan):
         about = _about(claim, file)
         if claim.better and claim.worse:
