@@ -132,6 +132,8 @@ def test_every_claim_names_a_protocol_an_entry_and_a_set_that_exist(workspace: P
         assert file.outside or named <= set(plan.entries), claim.id
         if claim.dataset in plan.preset.test_on and claim.reported and claim.protocol in WEIGHTS and not file.outside:
             assert claim.protocol in plan.protocols_on(claim.dataset), claim.id
+        if any(value is not None for value in claim.reported.values()) and not claim.differs:
+            assert claim.tolerance or claim.dataset in FOREIGN_SETS or claim.protocol in FOREIGN_PROTOCOLS, claim.id
         if claim.crop is not None:
             assert claim.protocol.startswith(("psnr", "ssim", "ae_psnr")), claim.id
             if claim.dataset in plan.preset.test_on:
