@@ -277,6 +277,8 @@ def test_where_the_published_luma_was_not_scored_its_kin_is_shown(workspace: Pat
     claim = ("femasr.rec_psnr", "femasr_rec_published")
     words = "published as psnr_y, measured as psnr_yiq (of YIQ)"
     differing(paper_verdict([score], *claim, entries="all"), words, "1.32 dB below", "published -1.30")
+    told = score | {"colours": "luma of YIQ", "rounding": "nothing"}
+    differing(paper_verdict([told], *claim, entries="all"), "measured as psnr_yiq (luma of YIQ; nothing)")
     both = [score, score | {"protocol": "psnr_y", "value": 24.6}]
     found = paper_verdict(both, *claim, entries="all")
     assert (found.verdict, found.measured) == ("reproduced", "24.60")
@@ -346,6 +348,8 @@ def test_every_claim_has_its_rows_in_every_preset(tiny_plan: Plan) -> None:
     values = table[table.kind != "ordering"]
     assert set(values.verdict) == {"not run"} and values.why.ne("").all()
     assert set(values.scale) == {"paper"}
+    waiting = values[(values.entry == "resshift") & (values.why.str.startswith("no entry; give its outputs"))]
+    assert len(waiting) == (values.entry == "resshift").sum() > 50
     paper = judge(Plan.load("paper"), scores_of(tiny_plan, {}))
     assert set(map(tuple, paper[paper.kind != "ordering"][["claim", "kind"]].values)) == set(
         map(tuple, values[["claim", "kind"]].values)

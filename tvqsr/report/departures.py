@@ -40,13 +40,19 @@ def departures(plan: Plan, claim: Claim, entry: str, rows: pd.DataFrame) -> list
 def _of_scores(claim: Claim, row: pd.Series) -> Iterator[str]:
     """Protocol, border and machine of the stored scores against the claim's."""
     if row.protocol != claim.protocol:
-        yield f"published as {claim.protocol}, measured as {row.protocol} ({row.definition})"
+        yield f"published as {claim.protocol}, measured as {row.protocol} ({_samples(row)})"
         if {row.protocol, claim.protocol} in ({"psnr_y", "psnr_yiq"}, {"psnr_y_pyiqa", "psnr_yiq"}):
             yield YIQ_GAP
     if claim.crop is not None and int(row.crop) != claim.crop:
         yield f"published with a border of {claim.crop} left out, measured with {int(row.crop)}"
     if claim.hardware and claim.hardware not in str(row.get("device", "an unknown machine")):
         yield f"published on {claim.hardware}, measured on {row.get('device', 'an unknown machine')}"
+
+
+def _samples(row: pd.Series) -> str:
+    """What a stored score compares: its colours and what it rounds, where they are stored; else its definition."""
+    told = [str(row[name]) for name in ("colours", "rounding") if isinstance(row.get(name), str)]
+    return "; ".join(told) or str(row.definition)
 
 
 def _of_data(plan: Plan, claim: Claim, entry: str) -> Iterator[str]:
