@@ -135,7 +135,7 @@ def test_an_installed_package_takes_part_from_preset_to_table(tvqsr: Command, wo
     assert scores.value.notna().all()
     assert len(scores) == 5
     claims = pd.read_csv(root / "claims.csv")
-    assert list(claims.claim) == ["my_idea.bicubic_psnr"]
+    assert list(claims.claim[claims.method == "my_idea"]) == ["my_idea.bicubic_psnr"]
     assert claims.verdict[0] == "ordering reversed"
     assert yaml.safe_load((root / "plan.json").read_text())["entries"]["my_idea"]["run"].startswith(
         "my_idea.predictor-"

@@ -45,7 +45,12 @@ def add_jobs(steps: Any) -> None:
     summary = "print the verdicts on the published claims; exit code 1 if one that was run does not hold"
     check = add(steps, "check", _check, summary)
     check.add_argument("results", type=Path, help="results folder of a finished preset")
-    check.add_argument("--all", action="store_true", help="those that were not run, too, with the reason")
+    check.add_argument(
+        "--everything", "--all", action="store_true", help="those that were not run, too, with the reason; all entries"
+    )
+    named = "may be given several times; the exit code is of these alone"
+    check.add_argument("--method", action="append", default=[], help=f"claims of this method or entry; {named}")
+    check.add_argument("--verdict", action="append", default=[], help=f"those with this verdict (`not run`); {named}")
     summary = "compare entries of finished results in pairs, image by image: who is ahead, and whether that is decided"
     compare = add(steps, "compare", _compare, summary)
     compare.add_argument("results", type=Path, help="results folder of a finished preset")
@@ -166,10 +171,10 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from tvqsr.report.check import failed, read_verdicts, told
+    from tvqsr.report.check import failed, read_verdicts, select, told
 
-    verdicts = read_verdicts(stored(options.results))
-    print(told(verdicts, options.all))
+    verdicts = select(read_verdicts(options.results), options.method, options.verdict)
+    print(told(verdicts, options.everything or bool(options.verdict)))
     if failed(verdicts):
         raise SystemExit(1)
 

@@ -11,6 +11,7 @@ from typing import Any
 from tvqsr.errors import UserError
 from tvqsr.plan.budget import check_alike
 from tvqsr.plan.catalogue import dataset_identity, has_hr, overlap, own_folders
+from tvqsr.plan.claim_files import claims_text
 from tvqsr.plan.digest import digest, source_digest
 from tvqsr.plan.folders import images_below
 from tvqsr.plan.given import check_given, marked, outputs_folder, state
@@ -283,11 +284,8 @@ class Plan:
         return digest([self.upscale_key(entry), code, weights, self.preset.runtime.threads, self.preset.runtime.gpus])
 
     def claims_key(self) -> str:
-        """Changes when the claims of a method in use, or the code that judges them, do."""
-        claims = [
-            path.read_text() for method in self.methods.values() if (path := method.folder / "claims.yaml").is_file()
-        ]
-        return digest([claims, self.report_key("claims.py")])
+        """Changes when a file of claims, or the code that judges them, does."""
+        return digest([claims_text(self.methods), self.report_key("claims.py")])
 
     def report_key(self, module: str) -> str:
         """Changes when what is told of the entries, the preset or the methods, or the code of a report module does."""

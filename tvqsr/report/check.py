@@ -2,25 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from tvqsr.errors import UserError
-from tvqsr.plan import Plan
+from tvqsr.plan.paths import PLAN_FILE, Paths
+from tvqsr.plan.schema import suggestion
+from tvqsr.report.not_run import NO_ENTRY
 
 FAILED = ("differs", "ordering reversed", "reversed without interval")
 """Verdicts that speak against a claim."""
 OPEN = ("not run",)
 """Verdicts that say nothing of it."""
+NEEDED = ("claim", "kind", "verdict", "measured", "reported", "why", "published_on", "tested_on")
+ADDED = ("method", "entry")
+"""Columns that results of earlier versions do not have."""
 
 
-def read_verdicts(plan: Plan) -> pd.DataFrame:
-    """`claims.csv` of finished results. Raises UserError if it is not there."""
-    if not plan.paths.claims.is_file():
-        raise UserError(f"{plan.paths.claims}: missing; `snakemake --cores all claims` of this preset makes it")
-    return pd.read_csv(plan.paths.claims, dtype=str, keep_default_na=False)
+def read_verdicts(place: Path) -> pd.DataFrame:
+    """`claims.csv` of finished results, given by their folder or its `plan.json`; nothing else of them is read.
+
+    Raises UserError if it is not there, or is no table of verdicts.
+    """
+    folder = place.parent if place.name == PLAN_FILE else place
+    path = Paths(folder).claims
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give the results of a preset that was run, such as results/mini")
+    if not path.is_file():
+        raise UserError(f"{path}: missing; `snakemake --cores all claims` of this preset makes it")
+    try:
+        verdicts = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: damaged ({' '.join(str(error).split())}); delete it and run snakemake again"
+        ) from None
+    if lacking := [column for column in NEEDED if column not in verdicts]:
+        raise UserError(f"{path}: lacks the column(s) {', '.join(lacking)}; delete it and run snakemake again")
+    return verdicts.assign(**{column: "" for column in ADDED if column not in verdicts})
+
+
+def select(verdicts: pd.DataFrame, methods: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
+    """Rows of some methods or entries (all if none is named) with some verdicts (likewise).
+
+    Raises UserError for a name that no row has.
+    """
+    names = [_names(row) for row in verdicts.to_dict("records")]
+    for flag, asked, known in (
+        ("--method", methods, {name for row in names for name in row}),
+        ("--verdict", wanted, set(verdicts.verdict)),
+    ):
+        for name in asked:
+            if name not in known:
+                raise UserError(f"{flag}: no claim has `{name}`{suggestion(name, known)}")
+    mine = [not methods or bool(row & set(methods)) for row in names]
+    return verdicts[pd.Series(mine, index=verdicts.index, dtype=bool) & (verdicts.verdict.isin(wanted) | (not wanted))]
 
 
 def failed(verdicts: pd.DataFrame) -> int:
@@ -33,7 +72,13 @@ def told(verdicts: pd.DataFrame, everything: bool) -> str:
     shown = verdicts if everything else verdicts[~verdicts.verdict.isin(OPEN)]
     last = shown.verdict.isin(FAILED)
     lines = [_line(row) for part in (shown[~last], shown[last]) for row in part.to_dict("records")]
-    return "\n".join([*lines, *([""] if lines else []), _counts(verdicts.verdict.tolist())])
+    rest = list(_wanting(verdicts)) if everything else list(_why_not(verdicts))
+    return "\n".join([*lines, *([""] if lines else []), *rest, _counted(verdicts.verdict) or "no claims"])
+
+
+def _names(row: dict[Any, Any]) -> set[str]:
+    """What a row can be asked for by: its method, the file that states it, and the entry whose value it is."""
+    return {name for name in (row["method"], row["claim"].partition(".")[0], row["entry"]) if name}
 
 
 def _line(row: dict[Any, Any]) -> str:
@@ -42,6 +87,27 @@ def _line(row: dict[Any, Any]) -> str:
     return f"{row['verdict'].upper() if row['verdict'] in FAILED else row['verdict']}  {told_of}\n    {row['why']}"
 
 
-def _counts(verdicts: Sequence[str]) -> str:
-    counts = pd.Series(verdicts).value_counts()
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "no claims"
+def _wanting(verdicts: pd.DataFrame) -> Iterator[str]:
+    """Names under which outputs would be judged, and how many numbers were published of each."""
+    waiting = verdicts[verdicts.why.str.startswith(NO_ENTRY)].entry
+    if len(waiting):
+        yield f"Published numbers wait for entries of these names: {_counted(waiting, '{name} ({count})')}"
+
+
+def _why_not(verdicts: pd.DataFrame) -> Iterator[str]:
+    """What keeps claims from being run, names left out, and how often."""
+    left = verdicts[verdicts.verdict.isin(OPEN)]
+    if len(left):
+        reasons = [_nameless(row) for row in left.to_dict("records")]
+        yield f"Not run, as `--everything` tells one by one:\n{_counted(reasons, '    {count} {name}', chr(10))}"
+
+
+def _nameless(row: dict[Any, Any]) -> str:
+    """A reason without the names in it, so that equal ones can be counted."""
+    names = [re.escape(name) for name in (row["entry"], row["published_on"]) if name]
+    return re.sub(rf"(?<=entry )\w+|\b({'|'.join(names) or '(?!)'})\b", "...", row["why"])
+
+
+def _counted(names: Iterable[str], one: str = "{count} {name}", between: str = ", ") -> str:
+    counts = pd.Series(list(names), dtype=str).value_counts()
+    return between.join(one.format(name=name, count=count) for name, count in counts.items())

@@ -1,4 +1,4 @@
-"""A claim, as `claims.yaml` beside a method states it."""
+"""A claim: a number that somebody published, or an ordering of two entries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tvqsr.errors import UserError
-from tvqsr.plan.method import Method
-from tvqsr.plan.schema import Strict, parse, read_yaml
+from tvqsr.plan.schema import Number, Strict
 
 
 class ClaimSource(Strict):
@@ -29,25 +27,19 @@ class Claim(Strict):
     dataset: str
     """Where it was published on; a value is judged only there, an ordering on every test set that has its protocol."""
     protocol: str
-    reported: dict[str, float | None] = {}
+    reported: dict[str, Number | None] = {}
     """Entry -> published number; null where the paper has one that no source at hand tells; empty where it has none."""
     better: str | None = None
     worse: str | None = None
+    scale: Literal["paper", "any"] = "any"
+    """Of what runs its ordering speaks: `paper`, only those of presets with `claims: values`. Values always do."""
     hardware: str | None = None
-    """The machine that a number holds for: part of its GPU's name. On another one the number is not judged."""
-    tolerance: float | None = None
+    """The machine that a number holds for: part of its GPU's name. On another one it is shown, but not judged."""
+    tolerance: Number | None = None
     """How far a reproduced value may lie from the published one."""
-
-
-def claims_of(method: Method) -> list[Claim]:
-    """Claims beside a method's `method.yaml`; none if there is no `claims.yaml`.
-
-    Raises UserError naming file and key.
-    """
-    path = method.folder / "claims.yaml"
-    if not path.is_file():
-        return []
-    entries = read_yaml(path).get("claims")
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: expected a list under `claims`")
-    return [parse(Claim, entry, f"{path}: claim {number}") for number, entry in enumerate(entries, 1)]
+    crop: Annotated[int, Field(ge=0)] | None = None
+    """Border that the published number leaves out of the image, in HR pixels, where its source tells."""
+    multiple: Annotated[int, Field(ge=1)] | None = None
+    """What HR's sides were cut to multiples of for the published number, where that is not the usual 4."""
+    differs: str | None = None
+    """How the published protocol departs, or may depart, from the one named: the number is shown, but not judged."""

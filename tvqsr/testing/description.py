@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tvqsr.data.manifest import SCALE
-from tvqsr.report.claim import Claim, claims_of
+from tvqsr.report.claim import Claim
+from tvqsr.report.claim_files import claims_of
 from tvqsr.testing.candidate import Candidate
 from tvqsr.testing.outcome import FailureError, NotApplicableError
 

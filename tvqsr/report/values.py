@@ -1,0 +1,87 @@
+"""Verdicts on published numbers, each of one entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from tvqsr.plan import Plan
+from tvqsr.report.claim import Claim
+from tvqsr.report.departures import departures, kin
+from tvqsr.report.efficiency import COST_SET
+from tvqsr.report.not_run import not_made, not_run, why_absent
+from tvqsr.report.scores import summarise
+
+
+def value_verdict(plan: Plan, claim: Claim, entry: str, scores: pd.DataFrame, outside: bool) -> dict[str, Any]:
+    """What was measured of an entry, whose scores are given, against what a claim reports of it.
+
+    `reproduced` inside the claim's tolerance or, of what was trained here, where the 95% interval over images holds the
+    published number, else `differs`; `protocol differs` where the two cannot be compared. `outside` as in `ClaimFile`.
+    """
+    reported = claim.reported[entry]
+    published = "unknown" if reported is None else f"{reported:g}"
+    if why := _why_open(plan, claim, entry, outside):
+        return not_run(why, published)
+    here = scores[scores.testset == claim.dataset]
+    rows = _measured(here, claim.protocol)
+    if rows is None:
+        return not_run(why_absent(here, entry, claim.protocol), published)
+    row = summarise(rows).iloc[0]
+    told = {"tested_on": claim.dataset, "measured": f"{row['mean']:.{int(row.decimals)}f}", "reported": published}
+    if reported is None:
+        return told | {"verdict": "published value unknown", "why": "no source at hand gives the paper's number"}
+    if departed := departures(plan, claim, entry, rows):
+        return told | {"verdict": "protocol differs", "why": f"{'; '.join(departed)}; {_difference(row, reported)}"}
+    return told | _against(row, reported, claim, _trained_here(plan, entry))
+
+
+def _why_open(plan: Plan, claim: Claim, entry: str, outside: bool) -> str | None:
+    """Why nothing that was measured here can speak about a value."""
+    trained = _trained_here(plan, entry) if entry in plan.entries else not outside
+    if plan.preset.claims == "orderings" and trained:
+        return f"values are judged at the paper's scale only; preset {plan.name} speaks about orderings"
+    if entry not in plan.entries:
+        return not_made(plan, entry, outside)
+    if claim.dataset == COST_SET:
+        return None if plan.preset.efficiency else f"preset {plan.name} does not measure costs (`efficiency`)"
+    if claim.dataset not in plan.preset.test_on:
+        return f"{claim.dataset} is not a test set of preset {plan.name}"
+    return None if claim.dataset in plan.test_sets(entry) else f"{entry} is not tested on {claim.dataset}"
+
+
+def _trained_here(plan: Plan, entry: str) -> bool:
+    run = plan.entries[entry].run
+    return run is not None and not run.released
+
+
+def _measured(scores: pd.DataFrame, protocol: str) -> pd.DataFrame | None:
+    """Scores under a protocol, or under the nearest of its kin that has any; None if none has."""
+    for name in (protocol, *kin(protocol)):
+        rows = scores[scores.protocol == name]
+        if rows.value.notna().any():
+            return rows
+    return None
+
+
+def _against(row: pd.Series, reported: float, claim: Claim, trained: bool) -> dict[str, Any]:
+    """Whether a number that can be compared is the published one.
+
+    Images that were given, and those of weights that were, are what they are: photos being the same, nothing is left
+    to chance, and the interval excuses only what was `trained` here.
+    """
+    tolerance, digits = claim.tolerance or 0.0, int(row.decimals)
+    told = f"{_difference(row, reported)}, %s the tolerance of {tolerance:g}"
+    if abs(row["mean"] - reported) <= tolerance:
+        return {"verdict": "reproduced", "why": told % "inside"}
+    if not trained or pd.isna(row.low):
+        return {"verdict": "differs", "why": told % "outside"}
+    inside = row.low <= reported <= row.high
+    interval = f"the 95% interval over images [{row.low:.{digits}f}, {row.high:.{digits}f}]"
+    why = f"{told % 'outside'}, {'but inside' if inside else 'and outside'} {interval}"
+    return {"verdict": "reproduced" if inside else "differs", "why": why}
+
+
+def _difference(row: pd.Series, reported: float) -> str:
+    return f"measured minus published {row['mean'] - reported:+.{int(row.decimals)}f}"
