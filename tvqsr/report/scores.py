@@ -45,6 +45,9 @@ MEASURES: dict[str, tuple[str, bool, int, str]] = {
 Title, higher is better, decimals, definition.
 """
 
+WHOLE_SET = "(set)"
+"""In place of an image's name, for a score of the whole set: there is one number, and nothing to pair."""
+
 
 def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame:
     """One row per entry, seed, test set, image and protocol, in the plan's order; codebook measures included.
@@ -81,9 +84,9 @@ def _code_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     absent = "nothing is predicted, or there is no HR to compare with" if codes else "no codebook"
     rows = [_row("index_accuracy", name, image["index_accuracy"], absent) for name, image in record["images"].items()]
     of_set = {"codes_used": "used", "code_perplexity": "perplexity", "code_bits": "bits_per_position"}
-    rows += [_row(name, "(set)", codes[key] if codes else None, absent) for name, key in of_set.items()]
+    rows += [_row(name, WHOLE_SET, codes[key] if codes else None, absent) for name, key in of_set.items()]
     redundancy = codes["redundancy"] if codes else None
-    return [*rows, _row("code_redundancy", "(set)", redundancy, _why_no_redundancy(record))]
+    return [*rows, _row("code_redundancy", WHOLE_SET, redundancy, _why_no_redundancy(record))]
 
 
 def _why_no_redundancy(record: dict[str, Any]) -> str:
@@ -146,7 +149,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
         row |= {
             "seeds": values.seed.nunique(),
             "images": values.image.nunique(),
-            "photos": group.image[group.image != "(set)"].nunique(),
+            "photos": group.image[group.image != WHOLE_SET].nunique(),
             "reason": about.reason if values.empty else None,
         }
         if not values.empty:
