@@ -32,17 +32,22 @@ HEADING = (
 
 def write_efficiency(plan: Plan) -> None:
     """Write `tables/efficiency.{csv,md,tex}` from every entry's measurement."""
+    for kind, text in efficiency_texts(plan).items():
+        write_text(plan.paths.efficiency_table(kind), text)
+
+
+def efficiency_texts(plan: Plan) -> dict[str, str]:
+    """The table of costs in each kind of file."""
     records = cost_records(plan)
     shown = grid(plan, records)
     told = notes(plan, records)
     rows = [_row(plan, name, record) for name, record in records.items()]
-    write_text(plan.paths.efficiency_table("csv"), pd.DataFrame(rows).astype(WHOLE).to_csv(index=False))
     bullets = "".join(f"- {line}\n" for line in told)
-    write_text(
-        plan.paths.efficiency_table("md"),
-        f"{HEADING}\n\n{shown.to_markdown(index=False, disable_numparse=True)}\n\n{bullets}",
-    )
-    write_text(plan.paths.efficiency_table("tex"), latex(shown) + "".join(f"% {line}\n" for line in told))
+    return {
+        "csv": pd.DataFrame(rows).astype(WHOLE).to_csv(index=False),
+        "md": f"{HEADING}\n\n{shown.to_markdown(index=False, disable_numparse=True)}\n\n{bullets}",
+        "tex": latex(shown) + "".join(f"% {line}\n" for line in told),
+    }
 
 
 def cost_records(plan: Plan) -> dict[str, Any]:
