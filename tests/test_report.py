@@ -18,7 +18,7 @@ from tvqsr.report.claim import Claim, claims_of
 from tvqsr.report.claims import judge
 from tvqsr.report.figures.strip import busiest
 from tvqsr.report.scores import MEASURES, per_image, summarise
-from tvqsr.report.tables import cell, grid, latex, markdown, plain_words, shown_protocols
+from tvqsr.report.tables import cell, grid, latex_texts, markdown, plain_words, shown_protocols
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "psnr_y": {"title": "PSNR-Y", "higher_is_better": True, "decimals": 2, "crop": 4, "definition": "luma"},
@@ -86,10 +86,11 @@ def test_tables_say_what_is_na_and_why(tiny_plan: Plan) -> None:
     assert "LPIPS is n/a: weights absent: somewhere." in text
     assert "PSNR-Y (`psnr_y`): luma, crop 4." in text
     assert list(grid(tiny_plan, summary).Reads) == ["LR", "HR", "LR", "HR", "LR", "HR", "LR"]
-    tex = latex(tiny_plan, "main", "photos_test", summary)
+    tex = latex_texts(tiny_plan, "main", "photos_test", summary)["tex"]
     assert r"\toprule" in tex
-    assert r"photos\_test" in tex
-    assert "±" not in tex.split("% ")[0]
+    assert r"photos\_test: 4 photos" in tex
+    assert "LPIPS: n/a (weights absent)." in tex
+    assert "PSNR-Y: luma, crop 4." in tex
 
 
 def verdict(plan: Plan, scores: pd.DataFrame, claim: str, kind: str = "ordering") -> pd.Series:

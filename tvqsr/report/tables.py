@@ -13,14 +13,16 @@ from tvqsr.plan import Plan
 from tvqsr.plan.preset import TableSpec
 from tvqsr.plan.protocols import ABSENT
 from tvqsr.plan.schema import suggestion
+from tvqsr.report import latex
 from tvqsr.report.marks import mark_notes, marked
 from tvqsr.report.scores import load_scores, row_of, summarise
 
-KINDS = ("csv", "md", "tex")
+SPREAD = "Mean over images [95% bootstrap interval over images] ± standard deviation over seeds."
+KINDS = ("csv", "md", "tex", "intervals.tex")
 
 
 def write_table(plan: Plan, name: str) -> None:
-    """Write `tables/<table>.<test set>.{csv,md,tex}` for each test set. Raises UserError for an unknown table."""
+    """Write `tables/<table>.<test set>.*` of all `KINDS` for each test set. Raises UserError for an unknown table."""
     if name not in plan.tables:
         raise UserError(f"unknown table `{name}` of preset `{plan.name}`{suggestion(name, plan.tables)}")
     scores = load_scores(plan, plan.tables[name].entries)
@@ -36,7 +38,7 @@ def table_texts(plan: Plan, name: str, testset: str, scores: pd.DataFrame) -> di
     return {
         "csv": summary.to_csv(index=False),
         "md": markdown(plan, table, testset, summary),
-        "tex": latex(plan, name, testset, summary),
+        **latex_texts(plan, name, testset, summary),
     }
 
 
@@ -141,13 +143,13 @@ def plain_words(plan: Plan, summary: pd.DataFrame) -> list[str]:
 
 def heading(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
     """What the table shows, in words."""
-    images = int(summary.photos.max())
+    return f"{_subject(plan, table, testset, summary)}. {SPREAD} Rows that read HR were shown the answer."
+
+
+def _subject(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
+    """`Main table; set14: 14 photos`."""
     track = plan.preset.track_of(testset)
-    return (
-        f"{table.title}; {testset}{f' (track {track})' if track else ''}: {images} photos. "
-        f"Mean over images [95% bootstrap interval over images] ± standard deviation over seeds. "
-        f"Rows that read HR were shown the answer."
-    )
+    return f"{table.title}; {testset}{f' (track {track})' if track else ''}: {int(summary.photos.max())} photos"
 
 
 def compact(plan: Plan, testset: str) -> str:
@@ -167,20 +169,16 @@ def markdown(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) 
     )
 
 
-def latex(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> str:
-    r"""A booktabs table; needs `\usepackage{booktabs}`."""
-    table = grid(plan, summary).map(escaped).rename(columns=escaped)
-    table = table.map(lambda text: text.replace("±", r"$\pm$"))
-    table.columns = [name.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$") for name in table.columns]
-    caption = escaped(heading(plan, plan.tables[name], testset, summary)).replace("±", r"$\pm$")
-    body = table.to_latex(
-        index=False, caption=caption, label=f"tab:{name}-{testset}", column_format="l" + "r" * (table.shape[1] - 1)
-    )
-    return body + "".join(f"% {line}\n" for line in notes(summary))
-
-
-def escaped(text: str) -> str:
-    """Text for LaTeX."""
-    for character in "&%_#$":
-        text = text.replace(character, f"\\{character}")
-    return text
+def latex_texts(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> dict[str, str]:
+    """The table for a paper, and with intervals for its appendix."""
+    shown, subject = shown_protocols(summary), _subject(plan, plan.tables[name], testset, summary)
+    marks = mark_notes(summary, _rivals(summary)) if "mark" in summary else []
+    counts = sorted({len(plan.entries[entry].seeds) for entry in summary.entry}, reverse=True)
+    seeds = f"{counts[0]} seed{'' if counts[0] == 1 else 's'}{'; controls one' if len(counts) > 1 else ''}"
+    below = ["Below the rule: shown HR."] if set(summary.get("reads", ())) == {"lr", "hr"} else []
+    means = latex.Told(subject, [f"Means over images and seeds ({seeds}).", *marks, *below], f"{name}-{testset}")
+    spread = latex.Told(subject, [SPREAD, *marks, *below], f"{name}-{testset}-intervals")
+    return {
+        "tex": latex.means(plan, summary, shown, means),
+        "intervals.tex": latex.intervals(plan, summary, shown, spread),
+    }
