@@ -89,7 +89,7 @@ def test_tables_say_what_is_na_and_why(tiny_plan: Plan) -> None:
     tex = latex_texts(tiny_plan, "main", "photos_test", summary)["tex"]
     assert r"\toprule" in tex
     assert r"photos\_test: 4 photos" in tex
-    assert "LPIPS: n/a (weights absent)." in tex
+    assert "LPIPS is n/a: weights absent." in tex
     assert "PSNR-Y: luma, crop 4." in tex
 
 

@@ -137,11 +137,8 @@ def stacked(lines: Sequence[str]) -> str:
 
 
 def _definition(summary: pd.DataFrame, protocol: str) -> str:
-    """`PSNR-Y: dB, BT.601 ..., crop 4.`, or why there is none."""
-    rows = summary[summary.protocol == protocol]
-    row = rows.iloc[0]
-    if rows["mean"].isna().all():
-        return tex(f"{row.title}: n/a ({str(row.reason).partition(':')[0]}).")
+    """`PSNR-Y: dB, BT.601 ..., crop 4.`"""
+    row = summary[summary.protocol == protocol].iloc[0]
     return tex(f"{row.title}: {row.definition}{f', crop {row.crop}' if row.crop else ''}.")
 
 

@@ -171,13 +171,18 @@ def markdown(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) 
 
 def latex_texts(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> dict[str, str]:
     """The table for a paper, and with intervals for its appendix."""
-    shown, subject = shown_protocols(summary), _subject(plan, plan.tables[name], testset, summary)
+    measured = summary[summary["mean"].notna()]
+    shown, subject = list(dict.fromkeys(measured.protocol)), _subject(plan, plan.tables[name], testset, summary)
     marks = mark_notes(summary, _rivals(summary)) if "mark" in summary else []
     counts = sorted({len(plan.entries[entry].seeds) for entry in summary.entry}, reverse=True)
     seeds = f"{counts[0]} seed{'' if counts[0] == 1 else 's'}{'; controls one' if len(counts) > 1 else ''}"
+    absent = summary[summary.protocol.isin(set(shown_protocols(summary)) - set(shown))].drop_duplicates("protocol")
+    lacking = [f"{row.title} is n/a: {str(row.reason).partition(':')[0]}." for _, row in absent.iterrows()]
     below = ["Below the rule: shown HR."] if set(summary.get("reads", ())) == {"lr", "hr"} else []
-    means = latex.Told(subject, [f"Means over images and seeds ({seeds}).", *marks, *below], f"{name}-{testset}")
-    spread = latex.Told(subject, [SPREAD, *marks, *below], f"{name}-{testset}-intervals")
+    means = latex.Told(
+        subject, [f"Means over images and seeds ({seeds}).", *marks, *below, *lacking], f"{name}-{testset}"
+    )
+    spread = latex.Told(subject, [SPREAD, *marks, *below, *lacking], f"{name}-{testset}-intervals")
     return {
         "tex": latex.means(plan, summary, shown, means),
         "intervals.tex": latex.intervals(plan, summary, shown, spread),

@@ -91,10 +91,10 @@ def _again(bundle: Bundle, entry: str, seed: int, testset: str, sample: Sample, 
     wanted = []
     for name in bundle.plan.protocols_on(testset):
         rows = table[table.protocol == name]
-        # What was n/a for want of weights there says nothing that could be checked.
-        if len(rows) and rows.value.isna().all() and rows.reason.fillna("").str.startswith(ABSENT).all():
+        why = _why_not(PROTOCOLS[name], rows)
+        if _is_left_out(rows, why):
             continue
-        if why := _why_not(PROTOCOLS[name], rows):
+        if why:
             yield unchecked(f"{subject}, {name}", why)
         else:
             wanted.append(PROTOCOLS[name])
@@ -129,6 +129,12 @@ def _pairs(bundle: Bundle, entry: str, seed: int, testset: str, sample: Sample) 
         if all(path.is_file() and sha256(path) == digest for path, digest in expected):
             found.append((name, image, photo))
     return found
+
+
+def _is_left_out(rows: pd.DataFrame, why: str | None) -> bool:
+    """Whether there is no number to check: n/a there for want of weights, or n/a there and not scored here."""
+    absent = rows.reason.fillna("").str.startswith(ABSENT).all()
+    return bool(len(rows) and rows.value.isna().all() and (absent or why))
 
 
 def _why_not(protocol: Protocol, rows: pd.DataFrame) -> str | None:
