@@ -24,6 +24,7 @@ from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256, write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.stored import record
+from tvqsr.report.publish import publish
 from tvqsr.verify.outcome import Outcome
 from tvqsr.verify.report import same_table
 from tvqsr.verify.scores import Sample
@@ -370,7 +371,41 @@ def test_a_link_that_leads_outside_is_refused(bundle: Path) -> None:
         verify(bundle, EVERY)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"runs": 3}', '{"entries": {}, "preset": {}, "runs": {}}'])
+def test_links_in_a_circle_are_refused(bundle: Path) -> None:
+    (bundle / "one").symlink_to("two")
+    (bundle / "two").symlink_to("one")
+    with pytest.raises(UserError, match="is a link that leads"):
+        verify(bundle, EVERY)
+
+
+def test_a_plan_that_contradicts_itself_is_a_failure(bundle: Path) -> None:
+    _change(bundle / "plan.json", lambda plan: plan["preset"].update(test_on=["elsewhere"]))
+    found = failures(bundle)
+    assert "provenance" in found
+    assert "is not as this version of tvqsr writes it" in found["provenance"][0].why
+
+
+def test_a_strangers_words_do_not_steer_the_terminal(bundle: Path) -> None:
+    _change(
+        bundle / "images/vq/seed0/photos_test/run.json",
+        lambda record: record["images"].update({"\x1b[2Jall fine": record["images"]["test0"]}),
+    )
+    assert not [outcome for outcome in verify(bundle, EVERY) if "\x1b" in f"{outcome.subject}{outcome.why}"]
+
+
+def test_a_publication_brings_what_tables_and_verdicts_are_made_of(finished: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "published"
+    shutil.copytree(finished, source)
+    (source / "report.html").write_text("<html></html>")
+    publish(source, target)
+    outcomes = verify(target, EVERY)
+    assert not [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert {outcome.check for outcome in outcomes if outcome.status == "ok"} >= {"scores", "tables", "verdicts"}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"runs": 3}', '{"entries": {}, "preset": {}, "runs": {}}', "[" * 100_000]
+)
 def test_a_damaged_plan_is_a_failure(bundle: Path, content: str) -> None:
     (bundle / "plan.json").write_text(content)
     assert set(failures(bundle)) == {"plan"}

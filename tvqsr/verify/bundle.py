@@ -97,8 +97,15 @@ def _refuse_links(root: Path) -> None:
     for count, path in enumerate(root.rglob("*")):
         if count > MEMBERS:
             raise UserError(f"{root}: holds more than {MEMBERS} files")
-        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+        if path.is_symlink() and not _leads_to(path).is_relative_to(inside):
             raise UserError(f"{path}: is a link that leads out of the bundle; replace it by what it leads to")
+
+
+def _leads_to(link: Path) -> Path:
+    try:
+        return link.resolve()
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{link}: is a link that leads nowhere ({error}); remove it") from None
 
 
 def read_bundle(root: Path) -> Bundle:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tvqsr.errors import UserError
 from tvqsr.verify import files, records, report, runs, scores
 from tvqsr.verify.bundle import Bundle, opened, read_bundle
-from tvqsr.verify.outcome import MALFORMED, Finding, Outcome, failed, ok, unchecked
+from tvqsr.verify.outcome import MALFORMED, Finding, Outcome, failed, ok, told_of, unchecked
 
 CHECKS: dict[str, Callable[[Bundle], Iterable[Finding]]] = {
     "provenance": records.provenance,
@@ -32,7 +32,7 @@ def verify(place: Path, sample: scores.Sample, report_on: Callable[[str], None] 
         outcomes = []
         for check, finding in _findings(root, sample, report_on):
             why = finding.why.replace(f"{root}/", "")
-            outcomes.append(Outcome(check, finding.status, finding.subject, why))
+            outcomes.append(Outcome(check, finding.status, _printable(finding.subject), _printable(why)))
         return outcomes
 
 
@@ -50,9 +50,12 @@ def _findings(root: Path, sample: scores.Sample, report_on: Callable[[str], None
         yield "plan", unchecked(name, why)
     for check, look in CHECKS.items():
         report_on(check)
-        for finding in look(bundle):
-            yield check, finding
+        yield from ((check, finding) for finding in told_of("plan.json", look, bundle))
         if check == "scores":
             report_on("rescored")
-            for finding in scores.again(bundle, sample):
-                yield "rescored", finding
+            yield from (("rescored", finding) for finding in told_of("plan.json", scores.again, bundle, sample))
+
+
+def _printable(text: str) -> str:
+    """A stranger's words without what would steer a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
