@@ -127,13 +127,16 @@ def test_measures_of_a_codebook_are_no_merit() -> None:
 
 @pytest.mark.parametrize("size", [2, 5, 60])
 def test_intervals_are_scipys(size: int) -> None:
-    samples = np.random.default_rng(size).normal(25, 3, (3, size))
-    lows, highs = mean_intervals(samples)
-    for sample, low, high in zip(samples, lows, highs, strict=True):
+    samples = list(np.random.default_rng(size).normal(25, 3, (3, size)))
+    shorter = mean_intervals([np.ones(1), *samples, np.zeros(size + 1)])
+    assert (shorter[0], shorter[-1]) == (None, (0.0, 0.0))
+    for sample, interval in zip(samples, shorter[1:-1], strict=True):
         rng = np.random.default_rng(SEED)
         drawn = bootstrap((sample,), np.mean, n_resamples=RESAMPLES, batch=500, method="percentile", rng=rng)
-        assert (low, high) == pytest.approx(tuple(drawn.confidence_interval), rel=1e-12)
-        assert mean_interval(sample.tolist())[1] == pytest.approx((low, high), rel=1e-12)
+        assert interval == pytest.approx(tuple(drawn.confidence_interval), rel=1e-12)
+        mean, alone = mean_interval(sample.tolist())
+        assert mean == sample.mean()
+        assert alone == pytest.approx(interval, rel=1e-12)
 
 
 def test_decided_needs_interval_and_every_seed() -> None:

@@ -20,17 +20,26 @@ def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] |
     Samples of one length share their resamples.
     """
     sample = np.asarray(values, dtype=np.float64)
-    if len(sample) < 2:
-        return float(sample.mean()), None
-    lows, highs = mean_intervals(sample[None])
-    return float(sample.mean()), (float(lows[0]), float(highs[0]))
+    return float(sample.mean()), mean_intervals([sample])[0]
 
 
-def mean_intervals(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ends (k,) and (k,) of the 95% percentile-bootstrap intervals of the means of k samples (k, n), n >= 2.
+def mean_intervals(samples: Sequence[NDArray[np.float64]]) -> list[tuple[float, float] | None]:
+    """95% percentile-bootstrap intervals of the means of samples (n,); None for a single value.
 
-    What `scipy.stats.bootstrap` gives for each of them with the generator of `SEED`: all share their resamples.
+    What `scipy.stats.bootstrap` gives for each of them with the generator of `SEED`: those of one length share their
+    resamples, which are drawn but once. The last bits may depend on what other samples are given with them.
     """
+    found: list[tuple[float, float] | None] = [None] * len(samples)
+    for size in {len(sample) for sample in samples} - {1}:
+        places = [place for place, sample in enumerate(samples) if len(sample) == size]
+        lows, highs = _ends(np.stack([samples[place] for place in places]))
+        for place, low, high in zip(places, lows, highs, strict=True):
+            found[place] = (float(low), float(high))
+    return found
+
+
+def _ends(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends (k,) and (k,) of the intervals of k samples (k, n)."""
     size = samples.shape[1]
     random, means = np.random.default_rng(SEED), np.empty((len(samples), RESAMPLES))
     for start in range(0, RESAMPLES, BATCH):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -53,27 +52,19 @@ def leads(scores: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[Lead]:
     sign = 1.0 if bool(measured.higher_is_better.iloc[0]) else -1.0
     values = sign * measured.pivot_table(index="image", columns=["entry", "seed"], values="value", aggfunc="mean")
     of = {entry: pd.DataFrame(values[entry]) for entry in set(values.columns.get_level_values("entry"))}
-    compared = []
-    for entry, against in pairs:
-        if entry in of and against in of:
-            mine, theirs = of[entry], of[against]
-            by_image = (mine.mean(axis=1) - theirs.mean(axis=1)).dropna().to_numpy(np.float64)
-            if len(by_image) > 1:
-                compared.append(((entry, against), _by_seed(mine, theirs), by_image))
-    return _with_intervals(compared)
+    compared = [(pair, _by_image(of[pair[0]], of[pair[1]])) for pair in pairs if of.keys() >= set(pair)]
+    compared = [(pair, by_image) for pair, by_image in compared if len(by_image) > 1]
+    intervals = mean_intervals([by_image for _, by_image in compared])
+    return [
+        Lead(*pair, by_image, interval, _by_seed(of[pair[0]], of[pair[1]]))
+        for (pair, by_image), interval in zip(compared, intervals, strict=True)
+        if interval is not None
+    ]
 
 
-def _with_intervals(
-    compared: Sequence[tuple[tuple[str, str], tuple[float, ...], NDArray[np.float64]]],
-) -> list[Lead]:
-    """Leads in their order; the intervals of samples of one length are made at once."""
-    made: dict[tuple[str, str], Lead] = {}
-    for _, group in groupby(sorted(compared, key=lambda one: len(one[2])), key=lambda one: len(one[2])):
-        alike = list(group)
-        lows, highs = mean_intervals(np.stack([by_image for _, _, by_image in alike]))
-        for (pair, of_seeds, by_image), low, high in zip(alike, lows, highs, strict=True):
-            made[pair] = Lead(*pair, by_image, (float(low), float(high)), of_seeds)
-    return [made[pair] for pair, _, _ in compared]
+def _by_image(mine: pd.DataFrame, theirs: pd.DataFrame) -> NDArray[np.float64]:
+    """Difference (n,) on the images that both have a score of, each averaged over its seeds."""
+    return (mine.mean(axis=1) - theirs.mean(axis=1)).dropna().to_numpy(np.float64)
 
 
 def _by_seed(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[float, ...]:
