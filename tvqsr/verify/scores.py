@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from tvqsr.files import read_json, sha256
-from tvqsr.plan.protocols import ABSENT, WEIGHTS, unavailable
-from tvqsr.score.pairs import WHOLE_SET, PairFiles, score_pairs
+from tvqsr.plan.protocols import ABSENT, unavailable
+from tvqsr.score.pairs import WHOLE_SET, PairFiles, Score, score_pairs
 from tvqsr.score.protocol import Protocol
-from tvqsr.score.protocols import PROTOCOLS
+from tvqsr.score.protocols import protocols
 from tvqsr.verify.bundle import Bundle
 from tvqsr.verify.files import image_file, photo_file, test_names
 from tvqsr.verify.outcome import Finding, compared, failed, ok, told_of, unchecked
@@ -26,6 +26,11 @@ class Sample:
 
     images: int
     seed: int
+
+
+def protocols_on(bundle: Bundle, testset: str) -> dict[str, Protocol]:
+    """What a test set is scored with, by name. Raises UserError for a protocol that this version does not know."""
+    return {protocol.name: protocol for protocol in protocols(bundle.plan.protocols_on(testset), "plan.json")}
 
 
 def rows(bundle: Bundle) -> Iterator[Finding]:
@@ -54,11 +59,8 @@ def _rows(bundle: Bundle, entry: str, seed: int, testset: str, subject: str) -> 
         twice = next(cell for cell in cells if cells.count(cell) > 1)
         yield failed(subject, f"has {twice[0]} under {twice[1]} twice")
     names = read_json(bundle.plan.paths.images_record(entry, seed, testset))["images"]
-    expected = {
-        (name, protocol)
-        for protocol in bundle.plan.protocols_on(testset)
-        for name in ((WHOLE_SET,) if PROTOCOLS[protocol].of_set else names)
-    }
+    known = protocols_on(bundle, testset)
+    expected = {(name, protocol) for protocol in known for name in ((WHOLE_SET,) if known[protocol].of_set else names)}
     missing, beyond = sorted(expected - set(cells)), sorted(set(cells) - expected)
     for what, odd in (("lacks", missing), ("has, beyond what was to be scored,", beyond)):
         if odd:
@@ -88,26 +90,30 @@ def _again(bundle: Bundle, entry: str, seed: int, testset: str, sample: Sample, 
         yield unchecked(subject, "its images or photos are missing or changed")
         return
     table = pd.read_parquet(bundle.plan.paths.scores(entry, seed, testset))
-    wanted = []
-    for name in bundle.plan.protocols_on(testset):
+    known, wanted = protocols_on(bundle, testset), []
+    for name, protocol in known.items():
         rows = table[table.protocol == name]
-        why = _why_not(PROTOCOLS[name], rows)
+        why = _why_not(protocol, rows)
         if _is_left_out(rows, why):
             continue
         if why:
             yield unchecked(f"{subject}, {name}", why)
         else:
-            wanted.append(PROTOCOLS[name])
+            wanted.append(protocol)
     cells = zip(table.image, table.protocol, strict=True)
     values = dict(zip(cells, table.value, strict=True))
     wrong = []
-    for score in score_pairs(pairs, wanted, bundle.plan.crop_on(testset), False, "cpu"):
+    for score in _scored(pairs, wanted, bundle.plan.crop_on(testset)):
         stored = float(values.get((score.image, score.protocol), float("nan")))
         found = float("nan") if score.value is None else score.value
-        if not _same(stored, found, PROTOCOLS[score.protocol]):
+        if not _same(stored, found, known[score.protocol]):
             wrong.append(f"{score.image} under {score.protocol} is {found:.6g}, the table has {stored:.6g}")
     if wanted:
         yield compared(f"{subject} ({', '.join(name for name, _, _ in pairs)})", not wrong, "; ".join(wrong))
+
+
+def _scored(pairs: list[PairFiles], wanted: list[Protocol], crop: int) -> list[Score]:
+    return score_pairs(pairs, wanted, crop, downloads=False, device="cpu")
 
 
 def _pairs(bundle: Bundle, entry: str, seed: int, testset: str, sample: Sample) -> list[PairFiles]:
@@ -150,5 +156,5 @@ def _why_not(protocol: Protocol, rows: pd.DataFrame) -> str | None:
 
 def _same(stored: float, found: float, protocol: Protocol) -> bool:
     """Equal but for rounding: of a formula, to a hundredth of what tables show; of a network, to what they show."""
-    digits = protocol.decimals + (0 if WEIGHTS[protocol.name] else 2)
+    digits = protocol.decimals + (0 if protocol.load else 2)
     return bool(np.isclose(stored, found, rtol=0, atol=10.0**-digits, equal_nan=True))
