@@ -13,7 +13,7 @@ import pytest
 from tvqsr.plan import Plan
 from tvqsr.report.figures.strip import busiest
 from tvqsr.report.scores import per_image, summarise
-from tvqsr.report.tables import cell, grid, latex, markdown, plain_words, shown_protocols
+from tvqsr.report.tables import cell, grid, latex_texts, markdown, plain_words, shown_protocols
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "psnr_y": {"title": "PSNR-Y", "higher_is_better": True, "decimals": 2, "crop": 4, "definition": "luma"},
@@ -73,10 +73,11 @@ def test_tables_say_what_is_na_and_why(tiny_plan: Plan) -> None:
     assert "LPIPS is n/a: weights absent: somewhere." in text
     assert "PSNR-Y (`psnr_y`): luma, crop 4." in text
     assert list(grid(tiny_plan, summary).Reads) == ["LR", "HR", "LR", "HR", "LR", "HR", "LR"]
-    tex = latex(tiny_plan, "main", "photos_test", summary)
+    tex = latex_texts(tiny_plan, "main", "photos_test", summary)["tex"]
     assert r"\toprule" in tex
-    assert r"photos\_test" in tex
-    assert "±" not in tex.split("% ")[0]
+    assert r"photos\_test: 4 photos" in tex
+    assert "LPIPS is n/a: weights absent." in tex
+    assert "PSNR-Y: luma, crop 4." in tex
 
 
 def with_tracks(content: dict[str, Any]) -> None:

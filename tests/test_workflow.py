@@ -84,6 +84,8 @@ def test_everything_is_made(finished: tuple[Path, str]) -> None:
         "tables/main.photos_test.csv",
         "tables/main.photos_test.md",
         "tables/main.photos_test.tex",
+        "tables/main.photos_test.intervals.tex",
+        "tables/methods.bib",
         "claims.csv",
         "plan.json",
         "report.html",

@@ -13,6 +13,7 @@ from tvqsr.commands.jobs import add_jobs
 from tvqsr.commands.methods import add_methods
 from tvqsr.commands.own import add_own
 from tvqsr.commands.planning import add_planning
+from tvqsr.commands.verify import add_verify
 from tvqsr.console import say
 from tvqsr.errors import UserError
 
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add_jobs(steps)
     add_own(steps)
     add_explain(steps)
+    add_verify(steps)
     add_degrade(steps)
     add_methods(steps)
     add_data(steps)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 RESAMPLES = 9999
 SEED = 20250923
+BATCH = 500
+"""Resamples that are drawn at a time."""
+LEVEL = 0.05
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
@@ -15,16 +19,47 @@ def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] |
 
     Samples of one length share their resamples.
     """
-    from scipy.stats import bootstrap
-
     sample = np.asarray(values, dtype=np.float64)
-    mean = float(sample.mean())
-    if len(sample) < 2:
-        return mean, None
-    drawn = bootstrap(
-        (sample,), np.mean, n_resamples=RESAMPLES, batch=500, method="percentile", rng=np.random.default_rng(SEED)
-    )
-    return mean, (float(drawn.confidence_interval.low), float(drawn.confidence_interval.high))
+    return float(sample.mean()), mean_intervals([sample])[0]
+
+
+def mean_intervals(samples: Sequence[NDArray[np.float64]]) -> list[tuple[float, float] | None]:
+    """95% percentile-bootstrap intervals of the means of samples (n,); None for a single value.
+
+    What `scipy.stats.bootstrap` gives for each of them with the generator of `SEED`: those of one length share their
+    resamples, which are drawn but once. The last bits may depend on what other samples are given with them.
+    """
+    found: list[tuple[float, float] | None] = [None] * len(samples)
+    for size in {len(sample) for sample in samples} - {1}:
+        places = [place for place, sample in enumerate(samples) if len(sample) == size]
+        lows, highs = _ends(np.stack([samples[place] for place in places]))
+        for place, low, high in zip(places, lows, highs, strict=True):
+            found[place] = (float(low), float(high))
+    return found
+
+
+def _ends(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends (k,) and (k,) of the intervals of k samples (k, n)."""
+    size = samples.shape[1]
+    random, means = np.random.default_rng(SEED), np.empty((len(samples), RESAMPLES))
+    for start in range(0, RESAMPLES, BATCH):
+        count = min(BATCH, RESAMPLES - start)
+        drawn = random.integers(0, size, (count, size)) + size * np.arange(count)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size).astype(np.float64)
+        # Distances from the first value: those of a constant are zero, and its interval has no width.
+        means[:, start : start + count] = (samples - samples[:, :1]) @ times.T / size + samples[:, :1]
+    lows, highs = np.percentile(means, (2.5, 97.5), axis=1)
+    return lows, highs
+
+
+def decided(interval: tuple[float, float], by_seed: Sequence[float]) -> int:
+    """1 if a lead is decided, -1 if a lag is, else 0.
+
+    Decided is what has an interval that excludes zero and points the same way in every seed alone.
+    """
+    if interval[0] > 0 and all(value > 0 for value in by_seed):
+        return 1
+    return -1 if interval[1] < 0 and all(value < 0 for value in by_seed) else 0
 
 
 def sign_test(differences: Sequence[float]) -> float:

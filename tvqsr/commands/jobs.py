@@ -36,6 +36,7 @@ def add_jobs(steps: Any) -> None:
     job("upscale-entry", _upscale_entry, "make an entry's 8-bit images of a test set", "entry", "testset", seed=True)
     job("score-entry", _score_entry, "score those images, from the PNGs on disk", "entry", "testset", seed=True)
     job("table", _table, "means with intervals of a table's entries, as CSV, Markdown and LaTeX", "name")
+    job("bibliography", _bibliography, "BibTeX of the methods shown, for the tables in LaTeX")
     job("measure-entry", _measure_entry, "measure an entry's parameters, MACs, time per image and memory", "entry")
     job("efficiency-table", _efficiency_table, "those measurements as one table: CSV, Markdown and LaTeX")
     job("figure", _figure, "draw one figure", "name")
@@ -139,6 +140,12 @@ def _table(options: argparse.Namespace) -> None:
     from tvqsr.report.tables import write_table
 
     write_table(stored(options.results), options.name)
+
+
+def _bibliography(options: argparse.Namespace) -> None:
+    from tvqsr.report.bibliography import write_bibliography
+
+    write_bibliography(stored(options.results))
 
 
 def _figure(options: argparse.Namespace) -> None:

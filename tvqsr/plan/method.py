@@ -108,7 +108,10 @@ class Paper(Strict):
 
     url: str
     venue: str
+    """With the year: `CVPR 2022`."""
     title: str
+    authors: Annotated[tuple[str, ...], BeforeValidator(tuple_of)] = ()
+    """As they sign it: given names first. Empty where they are not known."""
 
 
 class MethodSpec(Strict):
@@ -118,6 +121,8 @@ class MethodSpec(Strict):
     title: str
     kind: Literal["control", "regression", "gan", "vq", "released"]
     paper: Paper | None = None
+    builds_on: Annotated[tuple[Paper, ...], BeforeValidator(tuple_of)] = ()
+    """Further papers that who uses this method should cite."""
     licence: str = "ours (Apache-2.0)"
     scale: Annotated[int, Field(ge=1)] = 4
     crop_multiple: Annotated[int, Field(ge=1)] = 4

@@ -54,6 +54,10 @@ class Paths:
     def efficiency_table(self, kind: str) -> Path:
         return self.root / "tables" / f"efficiency.{kind}"
 
+    @property
+    def bibliography(self) -> Path:
+        return self.root / "tables" / "methods.bib"
+
     def figure(self, name: str) -> Path:
         return self.root / "figures" / f"{name}.png"
 

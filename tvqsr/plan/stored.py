@@ -38,7 +38,15 @@ def stored_plan(place: Path) -> Plan:
             f"{folder}: is no results folder (no plan.json); "
             f"give the folder of a preset that was run, such as results/mini"
         )
-    stored = read_json(path)
+    return parsed_plan(read_json(path), folder)
+
+
+def parsed_plan(stored: dict[str, Any], folder: Path) -> Plan:
+    """The plan that `record` made JSON of, with results in a folder.
+
+    Raises UserError if it is of another version of the suite, or needs a method that is not installed.
+    """
+    path = folder / PLAN_FILE
     try:
         preset = parse(Preset, stored["preset"], str(path))
         runs: dict[str, Run] = {}

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tvqsr.errors import UserError
 from tvqsr.plan import Plan
 from tvqsr.plan.schema import suggestion
 from tvqsr.report.claims import FEW_IMAGES
-from tvqsr.report.scores import load_scores, per_image
-from tvqsr.statistics import detectable, holm, mean_interval, sign_test
-
-WHOLE_SET = "(set)"
-"""Of scores of a whole set there is one number, and nothing to pair."""
+from tvqsr.report.paired import Lead, leads
+from tvqsr.report.scores import WHOLE_SET, load_scores
+from tvqsr.statistics import detectable, holm
 
 
 def compare(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequence[str]) -> pd.DataFrame:
@@ -34,10 +31,10 @@ def compare(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequenc
     scores = scores[(scores.testset == testset) & (scores.image != WHOLE_SET)]
     rows: list[dict[str, Any]] = []
     for protocol in protocols:
-        here = scores[scores.protocol == protocol]
-        found = [row for pair in combinations(entries, 2) if (row := _pair(here, *pair))]
-        corrected = holm([row["p"] for row in found])
-        rows += [{"protocol": protocol, **row, "p_holm": p} for row, p in zip(found, corrected, strict=True)]
+        found = leads(scores[scores.protocol == protocol], list(combinations(entries, 2)))
+        p_values = [lead.p for lead in found]
+        of_pairs = zip(found, p_values, holm(p_values), strict=True)
+        rows += [{"protocol": protocol, **_row(*of_pair)} for of_pair in of_pairs]
     return pd.DataFrame(rows)
 
 
@@ -81,36 +78,18 @@ def _check(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequence
             )
 
 
-def _pair(scores: pd.DataFrame, entry: str, against: str) -> dict[str, Any] | None:
-    """A pair of entries under one protocol, None if they share fewer than two images."""
-    ahead = _advantage(scores, entry, against)
-    if len(ahead) < 2:
-        return None
-    mean, interval = mean_interval(ahead.tolist())
-    assert interval is not None
-    mine, theirs = (set(scores[scores.entry == name].seed) for name in (entry, against))
-    # Controls have one seed, which stands against each of the other's.
-    seeds = sorted(mine & theirs) or sorted(mine | theirs)
-    by_seed = [float(_advantage(scores[scores.seed == seed], entry, against).mean()) for seed in seeds]
-    agree = all(np.sign(value) == np.sign(mean) for value in by_seed if not np.isnan(value))
+def _row(lead: Lead, p: float, corrected: float) -> dict[str, Any]:
     return {
-        "entry": entry,
-        "against": against,
-        "ahead": mean,
-        "low": interval[0],
-        "high": interval[1],
-        "decided": bool((interval[0] > 0 or interval[1] < 0) and agree),
-        "won": int((ahead > 0).sum()),
-        "images": len(ahead),
-        "p": sign_test(ahead.tolist()),
-        "by_seed": [value for value in by_seed if not np.isnan(value)],
-        "detectable": detectable(ahead.tolist()),
+        "entry": lead.entry,
+        "against": lead.against,
+        "ahead": lead.mean,
+        "low": lead.interval[0],
+        "high": lead.interval[1],
+        "decided": lead.decided != 0,
+        "won": int((lead.by_image > 0).sum()),
+        "images": len(lead.by_image),
+        "p": p,
+        "by_seed": list(lead.by_seed),
+        "detectable": detectable(lead.by_image.tolist()),
+        "p_holm": corrected,
     }
-
-
-def _advantage(scores: pd.DataFrame, entry: str, against: str) -> pd.Series:
-    if scores.empty:
-        return pd.Series(dtype=float)
-    mine, theirs = (per_image(scores, name, str(scores.protocol.iloc[0])) for name in (entry, against))
-    shared = mine.index.intersection(theirs.index)
-    return (mine - theirs)[shared] * (1 if bool(scores.higher_is_better.iloc[0]) else -1)

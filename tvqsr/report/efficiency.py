@@ -9,7 +9,8 @@ import pandas as pd
 
 from tvqsr.files import read_json, write_text
 from tvqsr.plan import Plan
-from tvqsr.report.tables import escaped
+from tvqsr.report.bibliography import tex
+from tvqsr.report.latex import Table, booktabs, stacked
 
 COST_SET = "input_64"
 _COSTS: dict[str, tuple[str, int, Callable[[dict[str, Any]], float | None]]] = {
@@ -32,17 +33,22 @@ HEADING = (
 
 def write_efficiency(plan: Plan) -> None:
     """Write `tables/efficiency.{csv,md,tex}` from every entry's measurement."""
+    for kind, text in efficiency_texts(plan).items():
+        write_text(plan.paths.efficiency_table(kind), text)
+
+
+def efficiency_texts(plan: Plan) -> dict[str, str]:
+    """The table of costs in each kind of file."""
     records = cost_records(plan)
     shown = grid(plan, records)
     told = notes(plan, records)
     rows = [_row(plan, name, record) for name, record in records.items()]
-    write_text(plan.paths.efficiency_table("csv"), pd.DataFrame(rows).astype(WHOLE).to_csv(index=False))
     bullets = "".join(f"- {line}\n" for line in told)
-    write_text(
-        plan.paths.efficiency_table("md"),
-        f"{HEADING}\n\n{shown.to_markdown(index=False, disable_numparse=True)}\n\n{bullets}",
-    )
-    write_text(plan.paths.efficiency_table("tex"), latex(shown) + "".join(f"% {line}\n" for line in told))
+    return {
+        "csv": pd.DataFrame(rows).astype(WHOLE).to_csv(index=False),
+        "md": f"{HEADING}\n\n{shown.to_markdown(index=False, disable_numparse=True)}\n\n{bullets}",
+        "tex": latex(shown) + "".join(f"% {line}\n" for line in told),
+    }
 
 
 def cost_records(plan: Plan) -> dict[str, Any]:
@@ -102,14 +108,14 @@ def notes(plan: Plan, records: dict[str, Any]) -> list[str]:
 
 
 def latex(shown: pd.DataFrame) -> str:
-    r"""A booktabs table; needs `\usepackage{booktabs}`."""
-    table = shown.map(escaped).rename(columns=escaped)
-    return table.to_latex(
-        index=False,
-        caption=escaped(HEADING),
-        label="tab:efficiency",
-        column_format="l" + "r" * (table.shape[1] - 1),
-    )
+    """The table for a paper; the device is in the caption where it is one for all."""
+    devices = [device for device in dict.fromkeys(shown.Device) if device != "n/a"]
+    caption = HEADING if len(devices) != 1 else f"{HEADING} All on {devices[0]}."
+    left_out = ["Device"] if len(devices) == 1 else []
+    table = shown.drop(columns=left_out)
+    rows = [[tex(str(cell)) for cell in row] for row in table.itertuples(index=False)]
+    header = ["Entry", *(stacked(tex(name).split()) for name in table.columns[1:])]
+    return booktabs(Table(tex(caption), "tab:efficiency", header, [rows]))
 
 
 def _row(plan: Plan, name: str, record: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
 from tvqsr.plan import EntryPlan, Plan
-from tvqsr.statistics import mean_interval
+from tvqsr.statistics import mean_intervals
 
 MEASURES: dict[str, tuple[str, bool, int, str]] = {
     "index_accuracy": (
@@ -44,6 +46,11 @@ MEASURES: dict[str, tuple[str, bool, int, str]] = {
 
 Title, higher is better, decimals, definition.
 """
+
+WHOLE_SET = "(set)"
+"""In place of an image's name, for a score of the whole set: there is one number, and nothing to pair."""
+
+ABOUT = ("entry", "protocol", "title", "decimals", "definition", "higher_is_better", "crop")
 
 
 def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame:
@@ -81,9 +88,9 @@ def _code_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     absent = "nothing is predicted, or there is no HR to compare with" if codes else "no codebook"
     rows = [_row("index_accuracy", name, image["index_accuracy"], absent) for name, image in record["images"].items()]
     of_set = {"codes_used": "used", "code_perplexity": "perplexity", "code_bits": "bits_per_position"}
-    rows += [_row(name, "(set)", codes[key] if codes else None, absent) for name, key in of_set.items()]
+    rows += [_row(name, WHOLE_SET, codes[key] if codes else None, absent) for name, key in of_set.items()]
     redundancy = codes["redundancy"] if codes else None
-    return [*rows, _row("code_redundancy", "(set)", redundancy, _why_no_redundancy(record))]
+    return [*rows, _row("code_redundancy", WHOLE_SET, redundancy, _why_no_redundancy(record))]
 
 
 def _why_no_redundancy(record: dict[str, Any]) -> str:
@@ -124,34 +131,25 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
     Mean over images, its 95% interval, standard deviation over seeds, counts, reason where n/a.
     """
-    rows = []
-    for (entry, protocol), group in scores.groupby(["entry", "protocol"], sort=False):
-        values = group.dropna(subset=["value"])
-        about = group.iloc[0]
-        row: dict[str, Any] = {
-            "entry": entry,
-            "protocol": protocol,
-            "title": about.title,
-            "decimals": about.decimals,
-            "definition": about.definition,
-        }
-        row |= {
-            "higher_is_better": about.higher_is_better,
-            "crop": about.crop,
-            "mean": None,
-            "low": None,
-            "high": None,
-            "seed_sd": None,
-        }
-        row |= {
-            "seeds": values.seed.nunique(),
-            "images": values.image.nunique(),
-            "photos": group.image[group.image != "(set)"].nunique(),
-            "reason": about.reason if values.empty else None,
-        }
-        if not values.empty:
-            mean, interval = mean_interval(values.groupby("image").value.mean().tolist())
-            row |= {"mean": mean, "low": interval[0] if interval else None, "high": interval[1] if interval else None}
-            row["seed_sd"] = values.groupby("seed").value.mean().std(ddof=1) if row["seeds"] > 1 else None
-        rows.append(row)
-    return pd.DataFrame(rows)
+    rows = [_summary(group) for _, group in scores.groupby(["entry", "protocol"], sort=False)]
+    samples = [values for _, values in rows]
+    measured = [place for place, values in enumerate(samples) if len(values)]
+    for place, interval in zip(measured, mean_intervals([samples[place] for place in measured]), strict=True):
+        low, high = interval or (None, None)
+        rows[place][0].update(mean=float(samples[place].mean()), low=low, high=high)
+    return pd.DataFrame([row for row, _ in rows])
+
+
+def _summary(group: pd.DataFrame) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """What a summary tells of an entry under a protocol, but mean and interval; and its scores (n,) by image."""
+    values, about = group.dropna(subset=["value"]), group.iloc[0]
+    by_seed = values.groupby("seed").value.mean()
+    row: dict[str, Any] = {key: about[key] for key in ABOUT}
+    row |= {"mean": None, "low": None, "high": None, "seed_sd": by_seed.std(ddof=1) if len(by_seed) > 1 else None}
+    row |= {
+        "seeds": len(by_seed),
+        "images": values.image.nunique(),
+        "photos": group.image[group.image != WHOLE_SET].nunique(),
+        "reason": about.reason if values.empty else None,
+    }
+    return row, values.groupby("image").value.mean().to_numpy(np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -12,21 +13,46 @@ from tvqsr.plan import Plan
 from tvqsr.plan.preset import TableSpec
 from tvqsr.plan.protocols import ABSENT
 from tvqsr.plan.schema import suggestion
+from tvqsr.report import latex
+from tvqsr.report.marks import mark_notes, marked
 from tvqsr.report.scores import load_scores, row_of, summarise
+
+SPREAD = "Mean over images [95% bootstrap interval over images] ± standard deviation over seeds."
+KINDS = ("csv", "md", "tex", "intervals.tex")
 
 
 def write_table(plan: Plan, name: str) -> None:
-    """Write `tables/<table>.<test set>.{csv,md,tex}` for each test set. Raises UserError for an unknown table."""
+    """Write `tables/<table>.<test set>.*` of all `KINDS` for each test set. Raises UserError for an unknown table."""
     if name not in plan.tables:
         raise UserError(f"unknown table `{name}` of preset `{plan.name}`{suggestion(name, plan.tables)}")
-    table = plan.tables[name]
-    scores = load_scores(plan, table.entries)
+    scores = load_scores(plan, plan.tables[name].entries)
     for testset in plan.table_sets(name):
-        found = summarise(scores[scores.testset == testset])
-        summary = pd.concat([found[found.entry == entry] for entry in table.entries], ignore_index=True)
-        write_text(plan.paths.table(name, testset, "csv"), summary.to_csv(index=False))
-        write_text(plan.paths.table(name, testset, "md"), markdown(plan, table, testset, summary))
-        write_text(plan.paths.table(name, testset, "tex"), latex(plan, name, testset, summary))
+        for kind, text in table_texts(plan, name, testset, scores).items():
+            write_text(plan.paths.table(name, testset, kind), text)
+
+
+def table_texts(plan: Plan, name: str, testset: str, scores: pd.DataFrame) -> dict[str, str]:
+    """A table on a test set in each of `KINDS`, from all scores of its entries."""
+    table = plan.tables[name]
+    summary = table_summary(plan, table, scores[scores.testset == testset])
+    return {
+        "csv": summary.to_csv(index=False),
+        "md": markdown(plan, table, testset, summary),
+        **latex_texts(plan, name, testset, summary),
+    }
+
+
+def table_summary(plan: Plan, table: TableSpec, scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per entry, in the table's order, and protocol: its summary, what the entry reads, and its mark."""
+    found = summarise(scores)
+    summary = pd.concat([found[found.entry == entry] for entry in table.entries], ignore_index=True)
+    summary = summary.assign(reads=[plan.entries[entry].reads for entry in summary.entry])
+    return marked(summary, scores, _rivals(summary))
+
+
+def _rivals(summary: pd.DataFrame) -> list[str]:
+    """Entries that may be best: those that were not shown HR."""
+    return list(dict.fromkeys(summary.entry[summary.reads == "lr"]))
 
 
 def shown_protocols(summary: pd.DataFrame) -> list[str]:
@@ -43,7 +69,7 @@ def _is_shown(rows: pd.DataFrame) -> bool:
     return measured or bool(rows.reason.fillna("").str.startswith(ABSENT).any())
 
 
-def cell(row: pd.Series, plus_minus: str = "±") -> str:
+def cell(row: pd.Series) -> str:
     """`25.31 [24.10, 26.52] ±0.05`: mean, interval over images, deviation over seeds; `n/a` where there is no value."""
     if pd.isna(row["mean"]):
         return "n/a"
@@ -52,11 +78,18 @@ def cell(row: pd.Series, plus_minus: str = "±") -> str:
     if pd.notna(row.low):
         text += f" [{row.low:.{digits}f}, {row.high:.{digits}f}]"
     if pd.notna(row.seed_sd):
-        text += f" {plus_minus}{row.seed_sd:.{digits}f}"
+        text += f" ±{row.seed_sd:.{digits}f}"
     return text
 
 
-def grid(plan: Plan, summary: pd.DataFrame, plus_minus: str = "±") -> pd.DataFrame:
+def emphasised(row: pd.Series) -> str:
+    """The cell in Markdown: the mean bold where it is the best, underlined where it is the second best."""
+    mean, *rest = cell(row).split(" ", 1)
+    around = {"best": "**{}**", "second": "<u>{}</u>"}.get(row.get("mark", ""), "{}")
+    return " ".join([around.format(mean), *rest])
+
+
+def grid(plan: Plan, summary: pd.DataFrame, formatted: Callable[[pd.Series], str] = cell) -> pd.DataFrame:
     """Entries by protocols, formatted, with what each entry reads and its number of seeds."""
     protocols = shown_protocols(summary)
     rows = []
@@ -65,13 +98,13 @@ def grid(plan: Plan, summary: pd.DataFrame, plus_minus: str = "±") -> pd.DataFr
         row = {"Entry": entry.title, "Reads": entry.reads.upper(), "Seeds": str(len(entry.seeds))}
         for protocol in protocols:
             found = row_of(summary, entry.name, protocol)
-            row[f"{found.title} {'↑' if found.higher_is_better else '↓'}"] = cell(found, plus_minus)
+            row[f"{found.title} {'↑' if found.higher_is_better else '↓'}"] = formatted(found)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def notes(summary: pd.DataFrame) -> list[str]:
-    """Definition of each column, and why what is n/a is n/a."""
+    """Definition of each column, why what is n/a is n/a, and what marks mean."""
     lines = []
     for protocol in shown_protocols(summary):
         rows = summary[summary.protocol == protocol]
@@ -80,7 +113,7 @@ def notes(summary: pd.DataFrame) -> list[str]:
         lines.append(f"{first.title} (`{protocol}`): {first.definition}{crop}.")
         if rows["mean"].isna().all():
             lines.append(f"{first.title} is n/a: {first.reason}.")
-    return lines
+    return [*lines, *(mark_notes(summary, _rivals(summary)) if "mark" in summary else ())]
 
 
 def plain_words(plan: Plan, summary: pd.DataFrame) -> list[str]:
@@ -110,13 +143,13 @@ def plain_words(plan: Plan, summary: pd.DataFrame) -> list[str]:
 
 def heading(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
     """What the table shows, in words."""
-    images = int(summary.photos.max())
+    return f"{_subject(plan, table, testset, summary)}. {SPREAD} Rows that read HR were shown the answer."
+
+
+def _subject(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
+    """`Main table; set14: 14 photos`."""
     track = plan.preset.track_of(testset)
-    return (
-        f"{table.title}; {testset}{f' (track {track})' if track else ''}: {images} photos. "
-        f"Mean over images [95% bootstrap interval over images] ± standard deviation over seeds. "
-        f"Rows that read HR were shown the answer."
-    )
+    return f"{table.title}; {testset}{f' (track {track})' if track else ''}: {int(summary.photos.max())} photos"
 
 
 def compact(plan: Plan, testset: str) -> str:
@@ -130,26 +163,27 @@ def compact(plan: Plan, testset: str) -> str:
 
 
 def markdown(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
-    rows = grid(plan, summary).to_markdown(index=False)
+    rows = grid(plan, summary, emphasised).to_markdown(index=False)
     return f"{heading(plan, table, testset, summary)}\n\n{rows}\n\n" + "".join(
         f"- {line}\n" for line in [*plain_words(plan, summary), *notes(summary)]
     )
 
 
-def latex(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> str:
-    r"""A booktabs table; needs `\usepackage{booktabs}`."""
-    table = grid(plan, summary, plus_minus="+-").map(escaped).rename(columns=escaped)
-    table = table.map(lambda text: text.replace("+-", r"$\pm$"))
-    table.columns = [name.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$") for name in table.columns]
-    caption = escaped(heading(plan, plan.tables[name], testset, summary)).replace("±", r"$\pm$")
-    body = table.to_latex(
-        index=False, caption=caption, label=f"tab:{name}-{testset}", column_format="l" + "r" * (table.shape[1] - 1)
+def latex_texts(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> dict[str, str]:
+    """The table for a paper, and with intervals for its appendix."""
+    measured = summary[summary["mean"].notna()]
+    shown, subject = list(dict.fromkeys(measured.protocol)), _subject(plan, plan.tables[name], testset, summary)
+    marks = mark_notes(summary, _rivals(summary)) if "mark" in summary else []
+    counts = sorted({len(plan.entries[entry].seeds) for entry in summary.entry}, reverse=True)
+    seeds = f"{counts[0]} seed{'' if counts[0] == 1 else 's'}{'; controls one' if len(counts) > 1 else ''}"
+    absent = summary[summary.protocol.isin(set(shown_protocols(summary)) - set(shown))].drop_duplicates("protocol")
+    lacking = [f"{row.title} is n/a: {str(row.reason).partition(':')[0]}." for _, row in absent.iterrows()]
+    below = ["Below the rule: shown HR."] if set(summary.get("reads", ())) == {"lr", "hr"} else []
+    means = latex.Told(
+        subject, [f"Means over images and seeds ({seeds}).", *marks, *below, *lacking], f"{name}-{testset}"
     )
-    return body + "".join(f"% {line}\n" for line in notes(summary))
-
-
-def escaped(text: str) -> str:
-    """Text for LaTeX."""
-    for character in "&%_#$":
-        text = text.replace(character, f"\\{character}")
-    return text
+    spread = latex.Told(subject, [SPREAD, *marks, *below, *lacking], f"{name}-{testset}-intervals")
+    return {
+        "tex": latex.means(plan, summary, shown, means),
+        "intervals.tex": latex.intervals(plan, summary, shown, spread),
+    }

@@ -37,6 +37,7 @@ def copy_outputs(plan: Plan, entry: EntryPlan, seed: int, testset: str) -> None:
         {
             "entry": entry.name,
             "run": None,
+            "weights_sha256": {},
             "seed": seed,
             "testset": testset,
             "reads": entry.reads,

@@ -46,6 +46,7 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
         {
             "entry": entry_name,
             "run": entry.run.name if entry.run else None,
+            "weights_sha256": _weights(plan, entry, seed),
             "seed": seed,
             "testset": testset,
             "reads": entry.reads,
@@ -59,6 +60,12 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
             "made_by": provenance(),
         },
     )
+
+
+def _weights(plan: Plan, entry: EntryPlan, seed: int) -> dict[str, str]:
+    """SHA-256 of the weights of each run behind an entry: what the images were made with."""
+    lineage = entry.run.lineage() if entry.run else []
+    return {run.name: sha256(plan.paths.weights(run.name, seed)) for run in lineage}
 
 
 def load_upscaler(plan: Plan, entry: EntryPlan, seed: int) -> tuple[Upscaler, torch.device]:

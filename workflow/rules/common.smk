@@ -38,7 +38,8 @@ PLAN = load_plan()
 PATHS = PLAN.paths
 PLAN_FILE = str(PATHS.record)
 TESTSETS = PLAN.preset.test_on
-TABLE_KINDS = ("csv", "md", "tex")
+COST_KINDS = ("csv", "md", "tex")
+TABLE_KINDS = (*COST_KINDS, "intervals.tex")
 
 
 def whole_machine(wildcards):
@@ -137,4 +138,11 @@ def all_results():
     """What the default target asks for."""
     tables = [path for table in PLAN.tables for path in table_files(table)]
     figures = [PATHS.figure(name) for name in PLAN.figures]
-    return [*tables, *costs("csv", "md", "tex"), *figures, PATHS.claims, PATHS.report]
+    return [
+        PATHS.bibliography,
+        *tables,
+        *costs(*COST_KINDS),
+        *figures,
+        PATHS.claims,
+        PATHS.report,
+    ]

@@ -1,7 +1,7 @@
 # What the entries cost: `snakemake --cores all efficiency`. Measured one at a time, on a machine that does nothing else.
 rule efficiency:
     input:
-        [PATHS.efficiency_table(kind) for kind in TABLE_KINDS],
+        [PATHS.efficiency_table(kind) for kind in COST_KINDS],
 
 
 rule measure:
@@ -33,7 +33,7 @@ rule efficiency_table:
                 caption="../report/efficiency.rst",
                 labels={"format": kind},
             )
-            for kind in TABLE_KINDS
+            for kind in COST_KINDS
         ],
     log:
         PATHS.logs / "efficiency_table.log",

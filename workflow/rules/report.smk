@@ -29,6 +29,26 @@ for table in PLAN.tables:
             "tvqsr table {params.plan} {params.table} 2>&1 | tee -i {log:q}"
 
 
+rule bibliography:
+    output:
+        report(
+            PATHS.bibliography,
+            category="Tables",
+            caption="../report/bibliography.rst",
+            labels={"table": "methods", "test set": "", "format": "bib"},
+        ),
+    log:
+        PATHS.logs / "bibliography.log",
+    localrule: True
+    params:
+        plan=PLAN_FILE,
+        key=PLAN.report_key("bibliography.py"),
+    message:
+        "BibTeX of the methods"
+    shell:
+        "tvqsr bibliography {params.plan} 2>&1 | tee -i {log:q}"
+
+
 # The paper's ablations: every table beside the main one, and Figure 1c.
 rule ablations:
     input:

@@ -1,0 +1,204 @@
+"""Every way in which a bundle is broken, what checks that fails, and what is said of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from tvqsr.files import read_json, write_json
+from tvqsr.verify.outcome import Outcome
+from tvqsr.verify.scores import Sample
+from tvqsr.verify.verify import verify
+
+EVERY = Sample(99, 0)
+Break = Callable[[Path], object]
+
+
+def change(path: Path, change: Callable[[Any], object]) -> None:
+    content = read_json(path)
+    change(content)
+    write_json(path, content)
+
+
+def failures(bundle: Path) -> dict[str, list[Outcome]]:
+    found: dict[str, list[Outcome]] = {}
+    for outcome in verify(bundle, EVERY):
+        if outcome.status == "failed":
+            found.setdefault(outcome.check, []).append(outcome)
+    return found
+
+
+def _score(bundle: Path) -> None:
+    path = bundle / "scores/vq/seed1/photos_test.parquet"
+    table = pd.read_parquet(path)
+    table["value"] += 0.01 * (table.index == 0)
+    table.to_parquet(path, index=False)
+
+
+def _score_twice(bundle: Path) -> None:
+    path = bundle / "scores/vq/seed1/photos_test.parquet"
+    table = pd.read_parquet(path)
+    pd.concat([table, table[:1]]).to_parquet(path, index=False)
+
+
+def _score_left_out(bundle: Path) -> None:
+    path = bundle / "scores/vq/seed1/photos_test.parquet"
+    pd.read_parquet(path)[1:].to_parquet(path, index=False)
+
+
+def swapped_image(bundle: Path) -> None:
+    images = bundle / "images/vq/seed0/photos_test"
+    shutil.copy(images / "test0.png", images / "test1.png")
+
+
+def _swapped_photo(bundle: Path) -> None:
+    photos = bundle / "data/photos_test/HR"
+    shutil.copy(photos / "test0.png", photos / "test1.png")
+
+
+def _added_image(bundle: Path) -> None:
+    images = bundle / "images/vq/seed0/photos_test"
+    shutil.copy(images / "test0.png", images / "best.png")
+
+
+def _other_pixels(bundle: Path) -> None:
+    path = bundle / "data/photos_train/hr.u8"
+    pixels = np.fromfile(path, np.uint8)
+    pixels[7] ^= 1
+    pixels.tofile(path)
+
+
+def _text(name: str, old: str, new: str) -> Break:
+    def edit(bundle: Path) -> None:
+        path = bundle / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return edit
+
+
+def _record(pattern: str, edit: Callable[[Any], object]) -> Break:
+    return lambda bundle: change(next(bundle.glob(pattern)), edit)
+
+
+def _without(pattern: str) -> Break:
+    return lambda bundle: next(bundle.glob(pattern)).unlink()
+
+
+def _edited_mean(bundle: Path) -> None:
+    path = bundle / "tables/main.photos_test.csv"
+    table = pd.read_csv(path)
+    table["mean"] += 1.0 * (table.entry == "vq")
+    table.to_csv(path, index=False)
+
+
+def _edited_cell(kind: str) -> Break:
+    def edit(bundle: Path) -> None:
+        path = bundle / f"tables/main.photos_test.{kind}"
+        table = pd.read_csv(bundle / "tables/main.photos_test.csv")
+        mean = f"{table[(table.entry == 'hr_copy') & (table.protocol == 'psnr_y')]['mean'].iloc[0]:.2f}"
+        path.write_text(path.read_text().replace(mean, "81.00", 1))
+
+    return edit
+
+
+def _other_weights(bundle: Path) -> None:
+    path = next(bundle.glob("runs/vq.predictor-*/seed0/weights.safetensors"))
+    tensors = load_file(path)
+    save_file({name: values + 1 for name, values in tensors.items()}, path, {"run": path.parent.parent.name})
+
+
+def _one_seed_for_two(bundle: Path) -> None:
+    """As somebody would who trained once: weights, losses and images copied, and the hashes in the records mended."""
+    for run in bundle.glob("runs/*"):
+        for name in ("weights.safetensors", "curve.csv"):
+            shutil.copy(run / "seed0" / name, run / "seed1" / name)
+    records = [*bundle.glob("runs/*/seed1/run.json"), *bundle.glob("images/*/seed1/*/run.json")]
+    for path in records:
+        before = read_json(Path(str(path).replace("seed1", "seed0")))
+        write_json(path, before | {"seed": 1})
+    for folder in bundle.glob("images/*/seed1/photos_test"):
+        for image in Path(str(folder).replace("seed1", "seed0")).glob("*.png"):
+            shutil.copy(image, folder)
+
+
+def _image_not_recorded(record: dict[str, Any]) -> None:
+    del record["images"]["test1"]
+
+
+def _shared_photo(record: dict[str, Any]) -> None:
+    record["test_sets"]["photos_test"]["shared"].append({"training": "train0", "test": "test0"})
+
+
+def _no_hash_of_data(record: dict[str, Any]) -> None:
+    del record["inputs_sha256"]["data"]
+
+
+BROKEN: dict[str, tuple[Break, set[str], str]] = {
+    "a score": (_score, {"rescored", "tables"}, "the table has"),
+    "a score twice": (_score_twice, {"scores", "tables"}, "under psnr_y twice"),
+    "a score left out": (_score_left_out, {"scores", "rescored", "tables"}, "lacks 1 rows: test0 under psnr_y"),
+    "scores of an entry missing": (
+        _without("scores/vq/seed1/photos_test.parquet"),
+        {"scores", "tables", "verdicts"},
+        "missing, though other scores are there",
+    ),
+    "an image swapped": (swapped_image, {"images"}, "SHA-256 is not the recorded one"),
+    "an image missing": (
+        _without("images/vq/seed0/photos_test/test1.png"),
+        {"images"},
+        "missing",
+    ),
+    "an image added": (_added_image, {"images"}, "images that no record lists: best"),
+    "an image not recorded": (
+        _record("images/vq/seed0/photos_test/run.json", _image_not_recorded),
+        {"images", "scores", "tables"},
+        "record and test set differ in test1",
+    ),
+    "a photo swapped": (_swapped_photo, {"photos"}, "SHA-256 is not the recorded one"),
+    "pixels of a training photo": (_other_pixels, {"photos"}, "pixels of train0"),
+    "other weights": (_other_weights, {"weights"}, "SHA-256 is not the one that records name"),
+    "one seed for two": (_one_seed_for_two, {"seeds", "rescored", "tables"}, "these are not two seeds"),
+    "a mean": (_edited_mean, {"tables"}, "mean:"),
+    "a cell in Markdown": (_edited_cell("md"), {"tables"}, "81.00"),
+    "a cell in LaTeX": (_edited_cell("tex"), {"tables"}, "81.00"),
+    "a table missing": (
+        _without("tables/main.photos_test.md"),
+        {"tables"},
+        "tables/main.photos_test.md: missing",
+    ),
+    "a verdict": (_text("claims.csv", ",not run,", ",ordering holds,"), {"verdicts"}, "but the scores give `not run`"),
+    "a record missing": (
+        _without("runs/*/seed0/run.json"),
+        {"provenance"},
+        "run.json: missing",
+    ),
+    "who made it": (
+        _record("runs/*/seed0/run.json", lambda record: record["made_by"].pop("machine")),
+        {"provenance"},
+        "`made_by` lacks machine",
+    ),
+    "what it was made of": (_record("runs/*/seed0/run.json", _no_hash_of_data), {"provenance"}, "its inputs data"),
+    "other settings": (
+        _record("runs/vq.tokenizer-*/seed0/run.json", lambda record: record["settings"].update(codebook_size=9)),
+        {"provenance"},
+        "it differs in settings",
+    ),
+    "no comparison with the test sets": (
+        _without("data/photos_train/overlap.json"),
+        {"overlaps"},
+        "not compared with the test sets",
+    ),
+    "a test photo in the training photos": (
+        _record("data/photos_train/overlap.json", _shared_photo),
+        {"overlaps"},
+        "`train0` is `test0` of photos_test",
+    ),
+}

@@ -1,0 +1,129 @@
+"""A finished bundle, broken in every way: exactly what is broken is found, and what cannot be checked is told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command
+from tests.verify.breaking import BROKEN, EVERY, change, failures, swapped_image
+from tvqsr.cli import main
+from tvqsr.files import read_json, sha256
+from tvqsr.report.publish import publish
+from tvqsr.verify.report import same_table
+from tvqsr.verify.scores import Sample
+from tvqsr.verify.verify import verify
+
+
+def test_a_whole_bundle_is_in_order(bundle: Path, tvqsr: Command) -> None:
+    result = tvqsr("verify", bundle, "--json", "found.json")
+    assert result.returncode == 0, result.stdout
+    assert "FAILED " not in result.stdout
+    found = json.loads(Path("found.json").read_text())
+    fine = {outcome["check"] for outcome in found["outcomes"] if outcome["status"] == "ok"}
+    assert fine >= {"plan", "provenance", "weights", "seeds", "overlaps", "photos", "images", "scores", "rescored"}
+    assert fine >= {"tables", "verdicts"}
+    assert "; 0 FAILED; could not check " in result.stdout.splitlines()[-1]
+    open_checks = {outcome["check"] for outcome in found["outcomes"] if outcome["status"] == "not checked"}
+    assert open_checks == {"page"}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_broken_is_found_and_nothing_else(bundle: Path, what: str) -> None:
+    break_it, checks, message = BROKEN[what]
+    break_it(bundle)
+    found = failures(bundle)
+    assert set(found) == checks
+    told = [f"{outcome.subject}: {outcome.why}" for outcomes in found.values() for outcome in outcomes]
+    assert any(message in line for line in told), told
+
+
+def test_exit_code_1_and_the_failure_are_told(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    swapped_image(bundle)
+    with pytest.raises(SystemExit, match="1"):
+        main(["verify", str(bundle), "--sample", "0"])
+    printed = capsys.readouterr().out
+    assert "FAILED       images      images/vq/seed0/photos_test/test1.png: SHA-256" in printed
+    assert "; 1 FAILED;" in printed.splitlines()[-1]
+
+
+def test_a_dirty_checkout_is_told(bundle: Path) -> None:
+    change(
+        next(bundle.glob("runs/*/seed0/run.json")),
+        lambda record: record["made_by"].update(git={"commit": "f" * 40, "dirty": True}),
+    )
+    whys = [outcome.why for outcome in verify(bundle, EVERY) if outcome.check == "provenance"]
+    assert "made by commit fffffffff with uncommitted changes, which are not known" in whys
+    assert any(why.startswith("the records are of 2 commits, not of one: 000000000, fffffffff") for why in whys)
+
+
+def test_a_small_bundle_says_what_it_could_not_check(bundle: Path) -> None:
+    for name in ("data", "scores"):
+        shutil.rmtree(bundle / name)
+    for path in [*bundle.rglob("*.png"), *bundle.rglob("*.safetensors")]:
+        path.unlink()
+    outcomes = verify(bundle, EVERY)
+    assert not [outcome for outcome in outcomes if outcome.status == "failed"]
+    open_checks = {outcome.check for outcome in outcomes if outcome.status == "not checked"}
+    assert open_checks == {
+        "weights",
+        "overlaps",
+        "photos",
+        "images",
+        "scores",
+        "rescored",
+        "tables",
+        "verdicts",
+        "page",
+    }
+    assert {outcome.check for outcome in outcomes if outcome.status == "ok"} == {"plan", "provenance", "seeds"}
+
+
+def test_a_method_that_is_not_installed_is_left_out(bundle: Path) -> None:
+    def rename(plan: dict[str, Any]) -> None:
+        for part in (*plan["runs"].values(), *plan["entries"].values()):
+            part["method"] = part["method"].replace("vq", "theirs")
+
+    change(bundle / "plan.json", rename)
+    outcomes = verify(bundle, EVERY)
+    left_out = {outcome.subject for outcome in outcomes if outcome.why == "method `theirs` is not installed here"}
+    assert left_out >= {"vq", "vq_rec"}
+    assert any(outcome.check == "rescored" and outcome.status == "ok" for outcome in outcomes)
+
+
+def test_other_layouts_are_told_and_their_numbers_compared() -> None:
+    stored, made = "entry,mean\na,1.0\n", "entry,mean,mark\na,1.0000000001,\n"
+    assert same_table("t", "csv", stored, made).status == "ok"
+    assert same_table("t", "csv", stored, made.replace("1.0000000001", "1.1")).status == "failed"
+    assert same_table("t", "md", "| A |\n| 1 |\n", "| B |\n| 1 |\n").status == "not checked"
+    assert same_table("t", "md", "Old words\n| A |\n| 1 |\n", "New words\n| A |\n| 1 |\n").status == "ok"
+
+
+def test_the_sample_is_drawn_by_the_seed(bundle: Path) -> None:
+    def drawn(seed: int) -> list[str]:
+        return [outcome.subject for outcome in verify(bundle, Sample(1, seed)) if outcome.check == "rescored"]
+
+    first = drawn(0)
+    assert first == drawn(0)
+    assert first != drawn(1)
+
+
+def test_hashes_are_those_of_the_weights_that_made_the_images(finished: Path) -> None:
+    record = read_json(finished / "images/vq/seed1/photos_test/run.json")
+    assert record["weights_sha256"] == {
+        path.parent.parent.name: sha256(path) for path in finished.glob("runs/*/seed1/weights.safetensors")
+    }
+
+
+def test_a_publication_brings_what_tables_and_verdicts_are_made_of(finished: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "published"
+    shutil.copytree(finished, source)
+    (source / "report.html").write_text("<html></html>")
+    publish(source, target)
+    outcomes = verify(target, EVERY)
+    assert not [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert {outcome.check for outcome in outcomes if outcome.status == "ok"} >= {"scores", "tables", "verdicts"}

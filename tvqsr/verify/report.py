@@ -1,0 +1,176 @@
+"""What is made from scores and records: tables, costs and verdicts, made again and compared; the page; the overlaps."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from tvqsr.data.apart import refuse_shared
+from tvqsr.files import read_json
+from tvqsr.report.claims import judge
+from tvqsr.report.efficiency import cost_scores, efficiency_texts
+from tvqsr.report.scores import load_scores
+from tvqsr.report.tables import KINDS, table_texts
+from tvqsr.verify.bundle import Bundle
+from tvqsr.verify.outcome import Finding, compared, failed, ok, told_of, unchecked
+
+NO_SCORES = "no scores in the bundle to make it of"
+OTHER_LAYOUT = "is laid out otherwise by the version that wrote it; its numbers are in the CSV"
+VERDICT_KEY = ["claim", "kind", "tested_on"]
+
+
+def tables(bundle: Bundle) -> Iterator[Finding]:
+    """Whether each table is what the scores give."""
+    for name in bundle.plan.tables:
+        for testset in bundle.plan.table_sets(name):
+            subject = f"{name} on {testset}"
+            if bundle.holds["scores"]:
+                yield from told_of(subject, _table, bundle, name, testset)
+            else:
+                yield unchecked(subject, NO_SCORES)
+
+
+def _table(bundle: Bundle, name: str, testset: str) -> Iterator[Finding]:
+    scores = load_scores(bundle.plan, bundle.plan.tables[name].entries)
+    made = table_texts(bundle.plan, name, testset, scores)
+    for kind in KINDS:
+        path = bundle.plan.paths.table(name, testset, kind)
+        if not path.is_file():
+            yield failed(bundle.place(path), "missing")
+        else:
+            yield same_table(bundle.place(path), kind, path.read_text(encoding="utf-8"), made[kind])
+
+
+def same_table(subject: str, kind: str, stored: str, made: str) -> Finding:
+    """Whether a stored table says what one made again does.
+
+    Where another version of the suite lays it out otherwise, its CSV is compared by the columns that both have.
+    """
+    if stored == made:
+        return ok(subject)
+    if kind == "csv":
+        wrong = _cells_that_differ(pd.read_csv(io.StringIO(stored)), pd.read_csv(io.StringIO(made)))
+        return compared(subject, not wrong, f"is not what the scores give: {wrong}")
+    if _layout(stored, kind) != _layout(made, kind):
+        return unchecked(subject, OTHER_LAYOUT)
+    lines = [line for line in _body(stored, kind) if line not in _body(made, kind)]
+    return compared(subject, not lines, f"is not what the scores give: {lines[0][:120] if lines else ''}")
+
+
+def _cells_that_differ(stored: pd.DataFrame, made: pd.DataFrame) -> str:
+    """The first difference between two tables, in words; empty if they agree."""
+    if len(stored) != len(made):
+        return f"{len(stored)} rows instead of {len(made)}"
+    for column in made.columns.intersection(stored.columns):
+        one, other = stored[column], made[column]
+        if pd.api.types.is_numeric_dtype(one) and pd.api.types.is_numeric_dtype(other):
+            same = np.isclose(one.astype(float), other.astype(float), rtol=1e-6, atol=1e-9, equal_nan=True)
+        else:
+            same = (one.fillna("").astype(str) == other.fillna("").astype(str)).to_numpy()
+        if not same.all():
+            row = int(np.argmin(same))
+            return f"row {row + 1}, {column}: {one[row]} instead of {other[row]}"
+    return ""
+
+
+def _layout(text: str, kind: str) -> list[str]:
+    """The lines that say how a table is laid out: its columns."""
+    if kind == "md":
+        return [_plain(line) for line in text.splitlines() if line.startswith("|")][:1]
+    return re.findall(r"\\toprule\n(.*)", text)
+
+
+def _body(text: str, kind: str) -> list[str]:
+    mark = "|" if kind == "md" else "&"
+    return [_plain(line) for line in text.splitlines() if mark in line]
+
+
+def _plain(line: str) -> str:
+    return " ".join(line.split())
+
+
+def costs(bundle: Bundle) -> Iterator[Finding]:
+    """Whether the table of costs is what the measurements give."""
+    if not bundle.plan.preset.efficiency:
+        return
+    yield from told_of("costs", _costs, bundle)
+
+
+def _costs(bundle: Bundle) -> Iterator[Finding]:
+    for kind, made in efficiency_texts(bundle.plan).items():
+        path = bundle.plan.paths.efficiency_table(kind)
+        if path.is_file():
+            yield same_table(bundle.place(path), kind, path.read_text(encoding="utf-8"), made)
+        else:
+            yield failed(bundle.place(path), "missing")
+
+
+def verdicts(bundle: Bundle) -> Iterator[Finding]:
+    """Whether each verdict is what the scores give, by the claims and rules of this version."""
+    path = bundle.plan.paths.claims
+    if not bundle.holds["scores"]:
+        yield unchecked(bundle.place(path), NO_SCORES)
+    else:
+        yield from told_of(bundle.place(path), _verdicts, bundle)
+
+
+def _verdicts(bundle: Bundle) -> Iterator[Finding]:
+    stored = pd.read_csv(bundle.plan.paths.claims, dtype=str, keep_default_na=False)
+    scores = load_scores(bundle.plan)
+    if bundle.plan.preset.efficiency:
+        scores = pd.concat([scores, cost_scores(bundle.plan)], ignore_index=True)
+    again = judge(bundle.plan, scores).to_csv(index=False)
+    made = pd.read_csv(io.StringIO(again), dtype=str, keep_default_na=False)
+    mine, theirs = ({tuple(row[VERDICT_KEY]): row for _, row in table.iterrows()} for table in (made, stored))
+    for key in dict.fromkeys([*theirs, *mine]):
+        subject = " ".join(part for part in map(str, key) if part)
+        if key not in mine:
+            yield unchecked(subject, "is no claim that this version knows, or not on this set")
+        elif key not in theirs:
+            yield unchecked(subject, "is not in the bundle's claims.csv")
+        else:
+            yield _verdict(subject, theirs[key], mine[key])
+
+
+def _verdict(subject: str, stored: pd.Series, made: pd.Series) -> Finding:
+    for column in ("verdict", "measured"):
+        if stored[column] != made[column]:
+            return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`")
+    if stored["reported"] != made["reported"]:
+        return unchecked(subject, f"published as `{made['reported']}` by this version, as `{stored['reported']}` there")
+    return ok(subject)
+
+
+def presentation(bundle: Bundle) -> Iterator[Finding]:
+    """Whether the page and the figures are there; they are not drawn again."""
+    paths = bundle.plan.paths
+    for path in (paths.report, *(paths.figure(name) for name in bundle.plan.figures)):
+        subject = bundle.place(path)
+        yield (
+            unchecked(subject, "is there, but not made again")
+            if path.is_file()
+            else unchecked(subject, "not in the bundle")
+        )
+
+
+def overlaps(bundle: Bundle) -> Iterator[Finding]:
+    """Whether every training set was compared with the test sets, and none of its photos is a test photo."""
+    for dataset in bundle.plan.trained_on:
+        path = bundle.plan.paths.overlap(dataset)
+        if path.is_file():
+            yield from told_of(bundle.place(path), _overlap, bundle, dataset)
+        elif bundle.plan.paths.manifest(dataset).is_file():
+            yield failed(bundle.place(path), "missing: not compared with the test sets")
+        else:
+            yield unchecked(bundle.place(path), "not in the bundle")
+
+
+def _overlap(bundle: Bundle, dataset: str) -> Iterator[Finding]:
+    path = bundle.plan.paths.overlap(dataset)
+    refuse_shared(bundle.plan, dataset)
+    lacking = sorted(set(bundle.plan.kept_apart(dataset)) - read_json(path)["test_sets"].keys())
+    yield compared(bundle.place(path), not lacking, f"{dataset} was not compared with {', '.join(lacking)}")
