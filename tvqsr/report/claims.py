@@ -15,9 +15,9 @@ from tvqsr.report.claim import Claim
 from tvqsr.report.claim_files import all_claims
 from tvqsr.report.efficiency import COST_SET, cost_scores
 from tvqsr.report.not_run import not_made, not_run, why_absent
+from tvqsr.report.paired import leads
 from tvqsr.report.scores import load_scores, per_image
 from tvqsr.report.values import value_verdict
-from tvqsr.statistics import mean_interval
 
 FEW_IMAGES = 10
 """Below this many, a percentile bootstrap covers clearly less than its 95% (87% for five)."""
@@ -34,7 +34,8 @@ Verdict = Literal[
     "published value unknown",
     "not run",
 ]
-
+DECIDED: dict[int, Verdict] = {1: "ordering holds", 0: "undecided", -1: "ordering reversed"}
+"""By `Lead.decided`: of the interval over images and every seed alone."""
 
 COLUMNS = [
     *("claim", "kind", "statement", "verdict", "measured", "reported", "why", "published_on", "tested_on", "protocol"),
@@ -111,22 +112,23 @@ def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str, repo
     digits = int(here[here.protocol == claim.protocol].iloc[0].decimals)
     means = [per_image(here, name, claim.protocol)[difference.index].mean() for name in (claim.better, claim.worse)]
     measured = f"{claim.better} {means[0]:.{digits}f}, {claim.worse} {means[1]:.{digits}f}"
-    mean, interval = mean_interval(difference.tolist())
     told = {"measured": measured, "reported": reported}
-    seeds = set(plan.entries[claim.better].seeds) & set(plan.entries[claim.worse].seeds)
-    of_seeds = [float(_advantage(here[here.seed == seed], claim).mean()) for seed in sorted(seeds)]
-    if interval is None:
+    lead = next(iter(leads(here[here.protocol == claim.protocol], [(claim.better, claim.worse)])), None)
+    if lead is None:
+        seeds = set(plan.entries[claim.better].seeds) & set(plan.entries[claim.worse].seeds)
+        of_seeds = [float(_advantage(here[here.seed == seed], claim).mean()) for seed in sorted(seeds)]
         told_of = ", ".join(f"{value:+.{digits}f}" for value in of_seeds)
         why = f"advantage of {claim.better} by seed {told_of}; one number for the whole set, so no interval over images"
         return told | {"verdict": _pointed(of_seeds), "why": why}
+    low, high = lead.interval
     why = (
-        f"advantage of {claim.better} {mean:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}], paired: "
+        f"advantage of {claim.better} {lead.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}], paired: "
         f"{(difference > 0).sum()} of {len(difference)} images in favour; "
-        f"by seed {', '.join(f'{value:+.{digits}f}' for value in of_seeds)}"
+        f"by seed {', '.join(f'{value:+.{digits}f}' for value in lead.by_seed)}"
     )
     if len(difference) < FEW_IMAGES:
         why += f"; with fewer than {FEW_IMAGES} images a bootstrap interval is too narrow"
-    return told | {"verdict": _decided(interval, of_seeds), "why": why}
+    return told | {"verdict": DECIDED[lead.decided], "why": why}
 
 
 def _advantage(scores: pd.DataFrame, claim: Claim) -> pd.Series:
@@ -142,10 +144,3 @@ def _pointed(of_seeds: list[float]) -> Verdict:
     if of_seeds and min(of_seeds) > 0:
         return "holds without interval"
     return "reversed without interval" if of_seeds and max(of_seeds) < 0 else "undecided"
-
-
-def _decided(interval: tuple[float, float], of_seeds: list[float]) -> Verdict:
-    """An ordering is decided if the interval excludes zero and every seed alone points the same way."""
-    if interval[0] > 0 and min(of_seeds, default=1.0) > 0:
-        return "ordering holds"
-    return "ordering reversed" if interval[1] < 0 and max(of_seeds, default=-1.0) < 0 else "undecided"
