@@ -54,8 +54,8 @@ class Paths:
     def efficiency_table(self, kind: str) -> Path:
         return self.root / "tables" / f"efficiency.{kind}"
 
-    def figure(self, name: str) -> Path:
-        return self.root / "figures" / f"{name}.png"
+    def figure(self, name: str, kind: str) -> Path:
+        return self.root / "figures" / f"{name}.{kind}"
 
     def download(self, file: str) -> Path:
         return self.root / "downloads" / file

@@ -39,6 +39,7 @@ PATHS = PLAN.paths
 PLAN_FILE = str(PATHS.record)
 TESTSETS = PLAN.preset.test_on
 TABLE_KINDS = ("csv", "md", "tex")
+FIGURE_KINDS = ("png", "pdf")
 
 
 wildcard_constraints:
@@ -94,9 +95,13 @@ def every(path, entries=None):
     ]
 
 
-def run_files(path):
-    """A path of `PATHS` for all runs and their seeds."""
-    return [path(run, seed) for run, seed in PLAN.made()]
+def run_files(path, trained_only=False):
+    """A path of `PATHS` for all runs and their seeds; `trained_only`: without weights that the authors released."""
+    return [
+        path(run, seed)
+        for run, seed in PLAN.made()
+        if not (trained_only and PLAN.runs[run].released)
+    ]
 
 
 def table_files(table):
@@ -120,6 +125,11 @@ def figure_inputs(wildcards):
     return every(PATHS.scores, names) + every(PATHS.images_record, names)
 
 
+def figure_files():
+    """All figures in all formats."""
+    return [PATHS.figure(name, kind) for name in PLAN.figures for kind in FIGURE_KINDS]
+
+
 def costs(*kinds):
     """Files of the table of costs, where that is part of the whole run."""
     if not PLAN.preset.efficiency:
@@ -130,5 +140,10 @@ def costs(*kinds):
 def all_results():
     """What the default target asks for."""
     tables = [path for table in PLAN.tables for path in table_files(table)]
-    figures = [PATHS.figure(name) for name in PLAN.figures]
-    return [*tables, *costs("csv", "md", "tex"), *figures, PATHS.claims, PATHS.report]
+    return [
+        *tables,
+        *costs("csv", "md", "tex"),
+        *figure_files(),
+        PATHS.claims,
+        PATHS.report,
+    ]
