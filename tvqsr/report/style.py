@@ -56,10 +56,10 @@ def new_figure(
     width: float, height: float, rows: int = 1, columns: int = 1, dpi: float = 200
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure without a display and its axes, row by row."""
-    import matplotlib as mpl
+    from matplotlib import style
     from matplotlib.figure import Figure
 
-    mpl.rcParams.update(STYLE)
+    style.use(STYLE)
     figure = Figure(figsize=(width, height), layout="constrained", dpi=dpi)
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in axes]

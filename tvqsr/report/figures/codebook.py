@@ -103,9 +103,7 @@ def published(plan: Plan) -> list[Line]:
     for stem, of_method, title in (("tvq_rec", method, spec.title), ("vq_rec", "vq", "Vanilla VQ")):
         names = {stem: 1.0} | {f"{stem}_{end}": factor for end, factor in FACTORS.items()}
         points = sorted(
-            (int(float(str(size)) * factor), name, of_entry[name])
-            for name, factor in names.items()
-            if name in of_entry
+            (int(float(str(size)) * factor), name, of_entry[name]) for name, factor in names.items() if name in of_entry
         )
         if points:
             sizes, entries, values = zip(*points, strict=True)
@@ -126,10 +124,10 @@ def _place(entry: EntryPlan) -> tuple[str, int]:
 
 def _draw(axis: Axes, line: Line, number: int) -> None:
     style: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-    if line.published:
-        axis.plot(line.sizes, line.means, linestyle="--", linewidth=1, mfc="none", label=line.title, **style)
-        return
     means = [float("nan") if value is None else value for value in line.means]
+    if line.published:
+        axis.plot(line.sizes, means, linestyle="--", linewidth=1, mfc="none", label=line.title, **style)
+        return
     bars = None
     if all(low is not None for low in line.lows):
         low, high = ([float(value or 0) for value in ends] for ends in (line.lows, line.highs))

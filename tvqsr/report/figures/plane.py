@@ -17,9 +17,11 @@ PERCEPTION = ("lpips_alex", "fid", "ssim_y")
 
 
 def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
-    """PSNR-Y to the right, perceptual distance upwards where it can be measured; bars are 95% intervals over images.
+    """PSNR-Y over the first perceptual protocol that can be measured: better is to the right, and up.
 
-    The line joins the entries that read LR and that none of the others beats in both (Blau and Michaeli 2018).
+    Bars are 95% intervals over images.
+
+    The dashed line joins the entries that read LR and that none of the others beats in both (Blau and Michaeli 2018).
     """
     scores = load_scores(plan, [entry.name for entry in entries])
     summary = summarise(scores[scores.testset == testset])
@@ -34,7 +36,7 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
         x, y = (row_of(summary, entry.name, protocol) for protocol in ("psnr_y", vertical))
         colour, marker = looks[entry.name]
         style: dict[str, Any] = {"fmt": marker, "color": colour, "elinewidth": 0.6, "label": entry.title}
-        face = "none" if entry.reads == "hr" else colour
+        face = "white" if entry.reads == "hr" else colour
         axis.errorbar(x["mean"], y["mean"], xerr=_bar(x), yerr=_bar(y), mfc=face, **style)
     best = front(summary, [entry for entry in entries if entry.reads == "lr"], "psnr_y", vertical)
     ends = [[row_of(summary, name, protocol)["mean"] for name in best] for protocol in ("psnr_y", vertical)]
@@ -42,6 +44,7 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     about = summary[summary.protocol == vertical].iloc[0]
     note = "" if vertical != "ssim_y" else " (SSIM-Y in place of LPIPS and FID, whose weights are absent)"
     axis.set(xlabel="PSNR-Y (dB) →", ylabel=axis_label(about), title=f"{testset}{note}")
+    axis.yaxis.set_inverted(not about.higher_is_better)
     legend_below(drawing, "hollow: reads HR")
     return drawing
 

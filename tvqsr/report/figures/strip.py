@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
@@ -20,7 +21,7 @@ PHOTOS, FEWER = 5, 3
 WIDE = 12
 """Columns beyond which fewer photos are shown, to keep the file small."""
 SCALE = 4
-TITLE_WIDTH = 13
+TITLE_WIDTH = 15
 """Characters of a line above a crop, where there are ten columns."""
 
 
@@ -33,15 +34,16 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     side = DOUBLE / (columns + 0.3)
     # As fine as the crops are, or finer: none loses pixels.
     drawing, axes = new_figure(DOUBLE, (side + 0.04) * len(pairs) + 0.35, len(pairs), columns, dpi=max(200, 110 / side))
-    # Constrained layout would leave gaps: the crops are to lie close.
-    drawing.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)  # type: ignore[union-attr]
+    # The usual gaps are wide: the crops are to lie close.
+    drawing.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0))
     width = max(8, TITLE_WIDTH * 10 // columns)
     for row, (pair, hr) in zip(axes, pairs, strict=True):
         top, left = busiest(hr, SIDE)
         crops = [("LR", block_enlarged(pair.lr()))]
         for entry in shown:
             path = plan.paths.images(entry.name, entry.seeds[0], testset) / f"{pair.name}.png"
-            crops.append((textwrap.fill(entry.title, width), read_image(path)))
+            title = textwrap.fill(entry.title, width, break_long_words=False)
+            crops.append((title, read_image(path)))
         crops.append(("HR", hr))
         for axis, (title, pixels) in zip(row, crops, strict=True):
             # `none`: the PDF holds the pixels as they are, and enlarges them as blocks.

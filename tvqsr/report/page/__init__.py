@@ -47,18 +47,20 @@ def write_page(plan: Plan) -> None:
 
 
 def _content(plan: Plan) -> dict[str, Any]:
+    plots = plotted(plan)
+    titles = {name: about["title"] for name, about in plots["protocols"].items()}
     claims = judged(pd.read_csv(plan.paths.claims, keep_default_na=False, dtype=str))
     return {
         "name": plan.name,
         "preset": plan.preset,
         "version": __version__,
         "assets": assets(),
-        "answer": answer(claims),
+        "answer": answer(claims, titles),
         "tables": score_tables(plan),
         "costs": cost_table(plan) if plan.preset.efficiency else None,
         "claims": claims,
         "choices": choices(claims),
-        "plots": embedded(plotted(plan)),
+        "plots": embedded(plots),
         "figures": figures(plan),
         "methods": [{"spec": method.spec, "variants": variants(plan, method)} for method in plan.methods.values()],
         "datasets": {name: read_json(plan.paths.manifest(name)) for name in plan.used_datasets},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 GROUPS = {
@@ -19,13 +19,16 @@ FIRST = 5
 TRUST = ("primary", "digest", "third party", "ours")
 
 
-def answer(claims: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Counts by group of verdicts, and the claims that were decided or left open, the published ones first."""
+def answer(claims: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> dict[str, Any]:
+    """Counts by group of verdicts, and the claims that were decided or left open, the published ones first.
+
+    `titles` names protocols for readers.
+    """
     counts = {group: sum(claim["group"] == group for claim in claims) for group in GROUPS}
     groups = []
     for group in SHOWN:
         mine = sorted((claim for claim in claims if claim["group"] == group), key=_weight)
-        told = list(dict.fromkeys(_sentence(claim) for claim in mine))
+        told = list(dict.fromkeys(_sentence(claim, titles) for claim in mine))
         groups.append({"group": group, "says": GROUPS[group], "first": told[:FIRST], "rest": told[FIRST:]})
     return {
         "counts": [{"group": group, "count": count, "says": GROUPS[group]} for group, count in counts.items()],
@@ -38,8 +41,11 @@ def _weight(claim: dict[str, Any]) -> int:
     return TRUST.index(claim["trust"]) if claim["trust"] in TRUST else len(TRUST)
 
 
-def _sentence(claim: dict[str, Any]) -> tuple[str, str]:
+def _sentence(claim: dict[str, Any], titles: Mapping[str, str]) -> tuple[str, str]:
     """The claim in words, and the numbers behind it."""
     of_entry = "" if claim["kind"] == "ordering" else f" ({claim['kind'].removeprefix('value of ')})"
     where = f" on {claim['tested_on']}" if claim["tested_on"] else ""
-    return f"{claim['sentence']}{of_entry}", f"{claim['protocol']}{where}: {claim['measured']}"
+    return (
+        f"{claim['sentence']}{of_entry}",
+        f"{titles.get(claim['protocol'], claim['protocol'])}{where}: {claim['measured']}",
+    )

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.data.manifest import SCALE, Pair, read_pairs
+from tvqsr.files import read_json
 from tvqsr.plan import Plan
 from tvqsr.report.figures.strip import busiest
 
@@ -39,13 +40,11 @@ def cut_crops(plan: Plan, room: int) -> tuple[Crops, dict[str, int]]:
             break
         room -= size
         crops.setdefault(testset, {})[photo] = crop
-    return crops, {testset: plan_photos(plan, testset) for testset in plan.table_sets("main")}
+    return crops, {testset: photos_of(plan, testset) for testset in plan.table_sets("main")}
 
 
-def plan_photos(plan: Plan, testset: str) -> int:
+def photos_of(plan: Plan, testset: str) -> int:
     """How many photos a prepared test set has."""
-    from tvqsr.files import read_json
-
     return len(read_json(plan.paths.manifest(testset))["images"])
 
 

@@ -14,6 +14,7 @@ from tvqsr.files import read_json
 from tvqsr.plan import Plan
 from tvqsr.report.figures import codebook, codes, cost, curves, plane
 from tvqsr.report.page.distribution import distributions
+from tvqsr.report.page.titles import titles_of
 from tvqsr.report.scores import load_scores
 from tvqsr.report.style import looks_of
 
@@ -52,13 +53,14 @@ def figures(plan: Plan) -> dict[str, dict[str, str]]:
 
 def _entries(plan: Plan) -> Iterator[dict[str, Any]]:
     looks = looks_of(list(plan.entries.values()))
+    titles = titles_of(plan)
     first = {entry.name for entry in plan.figure_entries("plane.main")}
     for name, entry in plan.entries.items():
         folders = {
             testset: plan.paths.images(name, entry.seeds[0], testset).relative_to(plan.paths.root).as_posix()
             for testset in plan.test_sets(name)
         }
-        about = {"name": name, "title": entry.title, "reads": entry.reads, "kind": entry.method.spec.kind}
+        about = {"name": name, "title": titles[name], "reads": entry.reads, "kind": entry.method.spec.kind}
         look = {"colour": looks[name][0], "marker": looks[name][1]}
         yield about | look | {"first": name in first, "folders": folders, "given": entry.has_outputs}
 
@@ -128,7 +130,11 @@ def _codes(plan: Plan, entry: str, testset: str) -> dict[str, Any] | None:
 
 def _curve(plan: Plan, run: str) -> dict[str, Any]:
     """The curves of a training, thinned, of every seed."""
-    users = [entry.title for entry in plan.entries.values() if entry.run and plan.runs[run] in entry.run.lineage()]
+    users = [
+        titles_of(plan)[entry.name]
+        for entry in plan.entries.values()
+        if entry.run and plan.runs[run] in entry.run.lineage()
+    ]
     seeds = {}
     for seed in plan.seeds_of(run):
         curve = curves.smoothed(plan, run, seed)

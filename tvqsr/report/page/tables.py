@@ -10,6 +10,7 @@ from tvqsr.plan import Plan
 from tvqsr.report.efficiency import HEADING, cost_records
 from tvqsr.report.efficiency import grid as cost_grid
 from tvqsr.report.efficiency import notes as cost_notes
+from tvqsr.report.page.titles import titles_of
 from tvqsr.report.scores import row_of
 from tvqsr.report.tables import heading, notes, plain_words, shown_protocols
 
@@ -49,7 +50,7 @@ def _row(plan: Plan, name: str, summary: pd.DataFrame, protocols: list[str]) -> 
     entry = plan.entries[name]
     return {
         "entry": name,
-        "title": entry.title,
+        "title": titles_of(plan)[name],
         "reads": entry.reads.upper(),
         "seeds": len(entry.seeds),
         "cells": [score_cell(row_of(summary, name, protocol)) for protocol in protocols],

@@ -31,7 +31,9 @@ def judged(claims: pd.DataFrame) -> list[dict[str, Any]]:
         statement = row["statement"]
         if not statement.startswith(AGAIN):
             before = statement
-        alone = f"{before.rstrip('.')}; in {statement.removeprefix(AGAIN)}" if statement.startswith(AGAIN) else statement
+        alone = (
+            f"{before.rstrip('.')}; in {statement.removeprefix(AGAIN)}" if statement.startswith(AGAIN) else statement
+        )
         about = {"group": GROUP_OF.get(row["verdict"], "apart"), "of": row["claim"].partition(".")[0]}
         rows.append(row | about | {"sentence": alone})
     return rows

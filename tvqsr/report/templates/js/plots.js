@@ -5,7 +5,7 @@ const config = { displayModeBar: false, responsive: true, doubleClick: "reset+au
 function draw(id, traces, more, label, rows) {
   const canvas = byId(`${id}-canvas`);
   if (!traces.length) { absent(id, rows); return; }
-  canvas.querySelector(".absent")?.remove();
+  canvas.querySelector(".nothing")?.remove();
   const target = canvas.querySelector(".js-plot") ?? canvas.appendChild(make("div", { class: "js-plot" }));
   target.setAttribute("role", "img");
   target.setAttribute("aria-label", `${label}. Its numbers are in the table below.`);
@@ -17,8 +17,8 @@ function draw(id, traces, more, label, rows) {
 function absent(id, why) {
   const canvas = byId(`${id}-canvas`);
   canvas.querySelectorAll(".js-plot").forEach((plot) => { globalThis.Plotly.purge(plot); plot.remove(); });
-  canvas.querySelector(".absent")?.remove();
-  canvas.append(make("p", { class: "absent" }, why));
+  canvas.querySelector(".nothing")?.remove();
+  canvas.append(make("p", { class: "nothing" }, why));
   byId(`${id}-legend`).replaceChildren();
   byId(`${id}-numbers`).replaceChildren();
 }
@@ -57,8 +57,9 @@ function startPlane() {
       x: [over[entry.name][0]], y: [up[entry.name][0]], error_x: bars([over[entry.name]], { color: colour(entry) }), error_y: bars([up[entry.name]], { color: colour(entry) }),
       name: entry.title, mode: "markers", marker: marker(entry, 11), opacity: faint(entry), hovertemplate: `<b>%{text}</b><br>${data.protocols[x.value]?.title} %{x}<br>${data.protocols[y.value]?.title} %{y}<extra></extra>`, text: [escaped(entry.title)],
     }));
+    traces.forEach((trace) => { for (const bar of [trace.error_x, trace.error_y]) bar.color += "80"; });
     const front = (here().fronts[`${x.value} ${y.value}`] ?? []);
-    if (front.length && traces.length) traces.unshift({ x: front.map((name) => over[name][0]), y: front.map((name) => up[name][0]), mode: "lines", line: { dash: "dash", width: 1.5, color: css("--quiet") }, hoverinfo: "skip", name: "Pareto front" });
+    if (front.length && traces.length) traces.unshift({ x: front.map((name) => over[name][0]), y: front.map((name) => up[name][0]), mode: "lines+markers", marker: { symbol: "circle-open", size: 20, color: css("--quiet"), line: { width: 1.2 } }, line: { dash: "dash", width: 1.5, color: css("--quiet") }, hoverinfo: "skip", name: "Pareto front" });
     const rows = [["Method", titled2(x.value), titled2(y.value), "On the front"], ...shown.map((entry) => [entry.title, told(x.value, over[entry.name][0]), told(y.value, up[entry.name][0]), front.includes(entry.name) ? "yes" : ""])];
     draw("plane", traces, { height: 480, xaxis: { title: { text: betterAxis(x.value) } }, yaxis: { title: { text: betterAxis(y.value) }, autorange: data.protocols[y.value]?.higher ? true : "reversed" } }, "Perception against distortion", traces.length ? rows : "None of the methods shown was scored in both protocols here.");
     if (traces.length) legend("plane", shown);
@@ -90,10 +91,14 @@ function startCodebook() {
       const sizes = [...new Set(lines.flatMap((line) => line.sizes))].sort((a, b) => a - b);
       const target = canvas.appendChild(make("div", { role: "img", "aria-label": `${title} against the number of codes. Its numbers are in the table below.` }));
       const where = measure === "published" ? "FID as published, ImageNet-Test" : `${title}, ${state.testset}`;
-      globalThis.Plotly.newPlot(target, traces, layout({ height: 330, showlegend: true, legend: { orientation: "h", y: -0.28, x: 0 }, title: { text: escaped(where), font: { size: 14 } }, margin: { l: 56, r: 16, t: 40, b: 60 },
+      globalThis.Plotly.newPlot(target, traces, layout({ height: 330, title: { text: escaped(where), font: { size: 14 } }, margin: { l: 56, r: 16, t: 40, b: 60 },
         xaxis: { type: "log", tickvals: sizes, ticktext: sizes.map(String), title: { text: "codes" } }, yaxis: { title: { text: measure === "published" ? "FID (lower is better)" : betterAxis(measure) } } }), config);
     }
     numbers("codebook", rows);
+    byId("codebook-legend").replaceChildren(...[...new Set(panels.flatMap(([, lines]) => lines.map((line) => `${line.method} ${line.title} ${line.published}`)))].map((key) => {
+      const line = panels.flatMap(([, lines]) => lines).find((line) => key === `${line.method} ${line.title} ${line.published}`), look = looks[methods.indexOf(line.method)];
+      return make("span", { class: "key" }, glyph({ ...look, reads: line.published ? "hr" : "lr" }), line.title);
+    }));
   });
 }
 
@@ -101,6 +106,7 @@ function startCost() {
   const across = make("select", { onchange: () => cost() }), up = make("select", { onchange: () => cost() });
   byId("cost-controls").append(labelled("Across", across), labelled("Upwards", up));
   const axes = { parameters: "parameters (millions)", seconds: "seconds per megapixel", milliseconds: "milliseconds per image of 64 × 64", macs: "multiply-accumulates (billions)" };
+  const machines = () => [...new Set(Object.values(here().costs).map((own) => own.machine))].join("; ");
   const value = (entry, axis) => {
     const own = here().costs[entry.name], found = data.efficiency[entry.name] ?? {};
     return { parameters: own?.parameters ? own.parameters / 1e6 : null, seconds: own?.seconds ?? null, milliseconds: found.milliseconds ?? null, macs: found.macs ? found.macs / 1e9 : null }[axis];
@@ -112,9 +118,9 @@ function startCost() {
     const summary = here().summary[up.value] ?? {};
     const shown = shownEntries().filter((entry) => entry.reads === "lr" && entry.name in summary && value(entry, across.value) !== null);
     const traces = shown.map((entry) => ({ x: [value(entry, across.value)], y: [summary[entry.name][0]], error_y: bars([summary[entry.name]], { color: colour(entry) }), mode: "markers", marker: marker(entry, 11), opacity: faint(entry), text: [escaped(entry.title)], hovertemplate: `<b>%{text}</b><br>${axes[across.value]} %{x:.4g}<br>${data.protocols[up.value].title} %{y}<extra></extra>` }));
-    const machine = [...new Set(Object.values(here().costs).map((own) => own.machine))].join("; ");
+    byId("cost-says").textContent = `Methods that read LR. Seconds are the median over the images, as they were made: ${machines()}.`;
     const rows = [["Method", ...known.map((axis) => axes[axis]), titled2(up.value)], ...shown.map((entry) => [entry.title, ...known.map((axis) => value(entry, axis)?.toPrecision(4) ?? null), told(up.value, summary[entry.name][0])])];
-    draw("cost", traces, { height: 440, xaxis: { type: "log", title: { text: axes[across.value] + (across.value === "seconds" ? ` (${escaped(machine)})` : "") } }, yaxis: { title: { text: betterAxis(up.value) }, autorange: data.protocols[up.value]?.higher ? true : "reversed" } }, "Quality against cost", traces.length ? rows : "None of the methods shown reads LR and was scored here.");
+    draw("cost", traces, { height: 440, xaxis: { type: "log", dtick: "D2", title: { text: axes[across.value] } }, yaxis: { title: { text: betterAxis(up.value) }, autorange: data.protocols[up.value]?.higher ? true : "reversed" } }, "Quality against cost", traces.length ? rows : "None of the methods shown reads LR and was scored here.");
     if (traces.length) legend("cost", shown);
   }
   follows(cost);
@@ -128,7 +134,7 @@ function startCodes() {
       return { x: kept.map(([rank]) => rank), y: kept.map(([, share]) => share), mode: "lines+markers", line: { width: 1.5, color: colour(entry), dash: entry.reads === "hr" ? "dash" : "solid" }, marker: marker(entry, 6), opacity: faint(entry), text: kept.map(() => escaped(entry.title)), hovertemplate: "<b>%{text}</b><br>rank %{x}: %{y:.2%} of positions<extra></extra>" };
     }));
     const rows = [["Method", "Use"], ...shown.map((entry) => [entry.title, here().codes[entry.name].words])];
-    draw("codes", traces, { height: 440, xaxis: { title: { text: "code, by rank" } }, yaxis: { type: "log", title: { text: "share of positions" }, tickformat: ".2~%" } }, "Use of the codebook", traces.length ? rows : "None of the methods shown has a codebook.");
+    draw("codes", traces, { height: 440, xaxis: { title: { text: "code, by rank" } }, yaxis: { type: "log", title: { text: "share of positions" }, tickformat: ".2~p" } }, "Use of the codebook", traces.length ? rows : "None of the methods shown has a codebook.");
     if (traces.length) legend("codes", shown);
   });
 }

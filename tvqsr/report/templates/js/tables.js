@@ -88,6 +88,7 @@ function startTables() {
 
 function startVerdicts() {
   const node = document.querySelector("table.verdicts"), filters = [...document.querySelectorAll("#claims-controls select")];
+  const judged = [...node.tBodies[0].rows].some((row) => row.dataset.verdict !== "not run");
   const table = new DataTable(node, { pageLength: 25, lengthChange: false, info: false, order: [], autoWidth: false, layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: "paging" } });
   table.search.fixed("filters", (_, __, index) => {
     const row = table.row(index).node();
@@ -98,7 +99,7 @@ function startVerdicts() {
     byId("claims-count").textContent = `${table.rows({ search: "applied" }).count()} of ${table.rows().count()}`;
   };
   byId("claims-controls").addEventListener("input", draw);
-  if (![...node.tBodies[0].rows].some((row) => row.dataset.verdict !== "not run")) filters[0].value = "";
+  if (!judged) filters[0].value = "";
   byId("claims-controls").hidden = false;
   draw();
 }

@@ -25,12 +25,12 @@ const marker = (entry, size = 10) => ({ symbol: symbols[entry.marker] + (entry.r
 
 /** Layout of every plot, in the page's colours. */
 function layout(more = {}) {
-  const axis = { gridcolor: css("--line"), zeroline: false, linecolor: css("--edge"), showline: true, ticks: "outside", tickcolor: css("--edge"), automargin: true };
+  const axis = { title: { standoff: 10 }, gridcolor: css("--line"), zeroline: false, linecolor: css("--edge"), showline: true, ticks: "outside", tickcolor: css("--edge"), automargin: true };
   const { xaxis = {}, yaxis = {}, ...rest } = more;
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: css("--ink") },
     margin: { l: 56, r: 16, t: 16, b: 48 }, showlegend: false, hovermode: "closest", dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     hoverlabel: { bgcolor: css("--page"), bordercolor: css("--edge"), font: { color: css("--ink") }, align: "left" },
-    xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...rest,
+    xaxis: { ...axis, ...xaxis, title: { ...axis.title, ...xaxis.title } }, yaxis: { ...axis, ...yaxis, title: { ...axis.title, ...yaxis.title } }, ...rest,
   };
 }
