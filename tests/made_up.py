@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 
 from tests.conftest import TINY
+from tvqsr.cli import main
 from tvqsr.data.images import read_image
 from tvqsr.data.manifest import read_pairs
 from tvqsr.data.prepare import prepare
@@ -67,6 +68,15 @@ def made_up(folder: Path) -> Plan:
         for seed in plan.entries[entry].seeds:
             for testset in plan.test_sets(entry):
                 _images(plan, entry, seed, testset, number)
+    return plan
+
+
+def with_page(folder: Path) -> Plan:
+    """Such results with their tables, verdicts and page."""
+    plan = made_up(folder)
+    root = str(plan.paths.root)
+    for words in [*(["table", root, name] for name in plan.tables), ["claims", root], ["report", root]]:
+        assert main(words) == 0, words
     return plan
 
 

@@ -17,8 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.made_up import ABSENT, HOSTILE, made_up, page_data
-from tvqsr.cli import main
+from tests.made_up import ABSENT, HOSTILE, page_data, with_page
 from tvqsr.data.images import read_image
 from tvqsr.data.manifest import read_pairs
 from tvqsr.plan import Plan
@@ -37,11 +36,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
     folder, before = tmp_path_factory.mktemp("shown"), Path.cwd()
     os.chdir(folder)
     try:
-        plan = made_up(folder)
-        root = str(plan.paths.root)
-        for words in [*(["table", root, name] for name in plan.tables), ["claims", root], ["report", root]]:
-            assert main(words) == 0, words
-        yield plan
+        yield with_page(folder)
     finally:
         os.chdir(before)
 
@@ -255,10 +250,11 @@ def test_the_pages_key_follows_its_templates_and_scripts(
 ) -> None:
     import shutil
 
-    from tvqsr.plan import plan as plan_module
+    import tvqsr.plan.plan as plan_module
+    from tvqsr.plan.method import PACKAGE
 
     folder = tmp_path / "package"
-    shutil.copytree(plan_module.PACKAGE / "report", folder / "report", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE / "report", folder / "report", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(plan_module, "PACKAGE", folder)
     before = tiny_plan.page_key()
     assert tiny_plan.page_key() == before
