@@ -28,15 +28,32 @@ function startSets() {
   document.querySelector(".global").hidden = false;
 }
 
+/** A plot is drawn when it is about to be seen, and its library unpacked with the first. */
+function startPlots() {
+  const starts = { plane: startPlane, codebook: startCodebook, cost: startCost, codes: startCodes, distribution: startDistribution, curves: startCurves };
+  const drawn = new Set();
+  let plotly = null;
+  const draw = async (id) => {
+    if (drawn.has(id)) return;
+    drawn.add(id);
+    plotly ??= library("plotly").then((address) => import(address));
+    await plotly;
+    starts[id]();
+    byId(`plot-${id}`).dataset.drawn = "true";
+  };
+  const seen = new IntersectionObserver((found) => found.filter((entry) => entry.isIntersecting).forEach(({ target }) => draw(target.id.slice("plot-".length))), { rootMargin: "700px" });
+  byId("plots-all").hidden = false;
+  for (const id of Object.keys(starts)) seen.observe(byId(`plot-${id}`));
+  addEventListener("beforeprint", () => Object.keys(starts).forEach(draw));
+}
+
 async function start() {
   startSets();
   startChooser();
   startLook();
   ({ default: DataTable } = await import(await library("datatables")));
   startTables();
-  await import(await library("plotly"));
-  byId("plots-all").hidden = false;
-  for (const plot of [startPlane, startCodebook, startCost, startCodes, startDistribution, startCurves]) plot();
+  startPlots();
   document.documentElement.dataset.ready = "true";
 }
 start();
