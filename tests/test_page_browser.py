@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.made_up import ABSENT, HOSTILE, with_page
+from tests.visit import PLOTS, Visit, drawn, opened_browser
 from tvqsr.plan import Plan
 from tvqsr.report.page import write_page
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"needs a browser that is installed: {', '.join(NAMES)}")
-    with sync_playwright() as driver:
-        # The sandbox wants user namespaces, which containers and root do not have.
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield opened
-        opened.close()
+    with opened_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -46,25 +36,6 @@ def shown(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Plan:
     return Plan(plan.name, plan.preset, plan.entries, type(plan.paths)(folder / plan.paths.root))
 
 
-class Visit:
-    """A page that was opened, and what it complained of or asked for."""
-
-    def __init__(self, browser: Browser, plan: Plan, **options: Any) -> None:
-        # Reduced motion: what is scrolled to is there at once, where the mouse looks for it.
-        usual = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
-        self.context = browser.new_context(**(usual | options))
-        self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda said: self.complaints.append(said.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.address = plan.paths.report.as_uri()
-        self.page.goto(self.address)
-        if options.get("java_script_enabled", True):
-            self.page.wait_for_selector("html[data-ready]", timeout=30_000)
-
-
 @pytest.fixture(scope="module")
 def visit(browser: Browser, shown: Plan) -> Visit:
     return Visit(browser, shown)
@@ -76,16 +47,6 @@ def page(visit: Visit) -> Page:
     visit.page.reload()
     visit.page.wait_for_selector("html[data-ready]", timeout=30_000)
     return visit.page
-
-
-def drawn(page: Page, *plots: str) -> None:
-    """Scroll to plots, which draws them."""
-    for plot in plots:
-        page.locator(f"#plot-{plot}").scroll_into_view_if_needed()
-        page.wait_for_selector(f"#plot-{plot}[data-drawn]", timeout=30_000)
-
-
-PLOTS = ("plane", "codebook", "cost", "codes", "distribution", "curves")
 
 
 def test_it_loads_without_a_complaint_or_a_request(visit: Visit, page: Page) -> None:

@@ -18,7 +18,7 @@ function startDistribution() {
     const link = (entry, name) => make("a", { href: imagePath(entry, name) }, name);
     const end = (entry, at) => { const about = mine[entry.name]; return make("span", {}, link(entry, names[about.images.at(at)]), ` ${told(protocol.value, about.values.at(at))}`); };
     const rows = [["Method", "Images", "Lowest", "Median", "Highest"], ...[...shown].reverse().map((entry) => [entry.title, mine[entry.name].count, end(entry, 0), told(protocol.value, mine[entry.name].quartiles[2]), end(entry, -1)])];
-    const target = draw("distribution", traces, { height: Math.max(220, 60 + 34 * shown.length), margin: { l: 8, r: 16, t: 8, b: 48 }, xaxis: { title: { text: titled2(protocol.value) } }, yaxis: { type: "category", tickfont: { size: innerWidth < 640 ? 10 : 12 } } }, "Scores of single images", traces.length ? rows : "No score of single images of the methods shown.");
+    const target = draw("distribution", traces, { height: Math.max(220, 60 + 34 * shown.length), margin: { l: 8, r: 16, t: 8, b: 48 }, xaxis: { title: { text: titled2(protocol.value) } }, yaxis: { type: "category", range: [-0.7, shown.length - 0.3], tickfont: { size: innerWidth < 640 ? 10 : 12 } } }, "Scores of single images", traces.length ? rows : "No score of single images of the methods shown.");
     if (target && !target.listens) {
       target.listens = true;
       target.on("plotly_click", ({ points: [point] }) => { if (point.customdata) pick(...point.customdata); });
