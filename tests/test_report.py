@@ -16,7 +16,6 @@ from tvqsr.plan import Plan
 from tvqsr.plan.protocols import WEIGHTS
 from tvqsr.report.claim import Claim, claims_of
 from tvqsr.report.claims import judge
-from tvqsr.report.figures.strip import busiest
 from tvqsr.report.scores import MEASURES, per_image, summarise
 from tvqsr.report.tables import cell, grid, latex, markdown, plain_words, shown_protocols
 
@@ -191,19 +190,6 @@ def test_a_wrong_claim_is_named(tiny_plan: Plan, tmp_path: Path) -> None:
         UserError, match=r"claims\.yaml: claim 1: unknown key `statment`|claims\.yaml: claim 1: `statement` is missing"
     ):
         claims_of(method)
-
-
-def test_the_busiest_crop() -> None:
-    """A lawn is busier than one hard edge."""
-    image = np.full((200, 240, 3), 128, np.uint8)
-    image[:, :30] = 0
-    lawn = np.random.default_rng(0).integers(100, 156, (48, 48, 1), dtype=np.uint8)
-    image[80:128, 100:148] = lawn
-    top, left = busiest(image, 48)
-    assert abs(top - 80) <= 4
-    assert abs(left - 100) <= 4
-    assert (top % 4, left % 4) == (0, 0)
-    assert busiest(image[:20, :20], 48) == (0, 0)
 
 
 def values(entry: str, protocol: str, testset: str, value: float, **more: Any) -> dict[str, Any]:

@@ -34,7 +34,10 @@ def judged(claims: pd.DataFrame) -> list[dict[str, Any]]:
         alone = (
             f"{before.rstrip('.')}; in {statement.removeprefix(AGAIN)}" if statement.startswith(AGAIN) else statement
         )
-        about = {"group": GROUP_OF.get(row["verdict"], "apart"), "of": row["claim"].partition(".")[0]}
+        about = {
+            "group": GROUP_OF.get(row["verdict"], "apart"),
+            "of": row.get("method") or row["claim"].partition(".")[0],
+        }
         rows.append(row | about | {"sentence": alone})
     return rows
 
