@@ -39,8 +39,9 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
         face = "white" if entry.reads == "hr" else colour
         axis.errorbar(x["mean"], y["mean"], xerr=_bar(x), yerr=_bar(y), mfc=face, **style)
     best = front(summary, [entry for entry in entries if entry.reads == "lr"], "psnr_y", vertical)
-    ends = [[row_of(summary, name, protocol)["mean"] for name in best] for protocol in ("psnr_y", vertical)]
-    axis.plot(*ends, color="#666666", linewidth=0.8, linestyle="--", zorder=0, label="Pareto front (reads LR)")
+    if len(best) > 1:
+        ends = [[row_of(summary, name, protocol)["mean"] for name in best] for protocol in ("psnr_y", vertical)]
+        axis.plot(*ends, color="#666666", linewidth=0.8, linestyle="--", zorder=0, label="Pareto front (reads LR)")
     about = summary[summary.protocol == vertical].iloc[0]
     note = "" if vertical != "ssim_y" else " (SSIM-Y in place of LPIPS and FID, whose weights are absent)"
     axis.set(xlabel="PSNR-Y (dB) →", ylabel=axis_label(about), title=f"{testset}{note}")
