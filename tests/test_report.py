@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from tvqsr.plan import Plan
-from tvqsr.report.figures.strip import busiest
 from tvqsr.report.scores import per_image, summarise
 from tvqsr.report.tables import cell, grid, latex_texts, markdown, plain_words, shown_protocols
 
@@ -102,16 +101,3 @@ def test_the_table_says_plainly_who_does_not_reach_bicubic(tiny_plan: Plan) -> N
     assert above.startswith("Above their own tokenizer's reconstruction of HR") and "TVQ" in above
     summary = summarise(scores_of(tiny_plan, {"bicubic": [20.5] * 4, "tvqrap": [26.0] * 4, "tvq_rec": [30.0] * 4}))
     assert plain_words(tiny_plan, summary) == ["2 of 3 trained entries do not reach bicubic's PSNR-Y (20.50 dB)."]
-
-
-def test_the_busiest_crop() -> None:
-    """A lawn is busier than one hard edge."""
-    image = np.full((200, 240, 3), 128, np.uint8)
-    image[:, :30] = 0
-    lawn = np.random.default_rng(0).integers(100, 156, (48, 48, 1), dtype=np.uint8)
-    image[80:128, 100:148] = lawn
-    top, left = busiest(image, 48)
-    assert abs(top - 80) <= 4
-    assert abs(left - 100) <= 4
-    assert (top % 4, left % 4) == (0, 0)
-    assert busiest(image[:20, :20], 48) == (0, 0)

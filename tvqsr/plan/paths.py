@@ -58,8 +58,8 @@ class Paths:
     def bibliography(self) -> Path:
         return self.root / "tables" / "methods.bib"
 
-    def figure(self, name: str) -> Path:
-        return self.root / "figures" / f"{name}.png"
+    def figure(self, name: str, kind: str) -> Path:
+        return self.root / "figures" / f"{name}.{kind}"
 
     def download(self, file: str) -> Path:
         return self.root / "downloads" / file

@@ -296,11 +296,22 @@ class Plan:
         methods = {name: method.spec.model_dump(mode="json") for name, method in self.methods.items()}
         return digest([rows, told, methods, source_digest(PACKAGE / "report" / module)])
 
+    def figure_key(self, figure: str) -> str:
+        """Changes when a figure's code or what is told of its entries does; of the codebooks', also the claims."""
+        kind = figure.partition(".")[0]
+        key = self.report_key(f"figures/{kind}.py")
+        return digest([key, self.claims_key()]) if kind == "codebook" else key
+
     def page_key(self) -> str:
-        """Changes when the page's code or template does, or which photos may be shared."""
-        template = (PACKAGE / "report" / "templates" / "report.html").read_text(encoding="utf-8")
+        """Changes when the page's code, templates or scripts do, or which photos may be shared."""
+        folder = PACKAGE / "report" / "templates"
+        templates = {
+            path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
         allowed = {name: self.preset.datasets[name].may_share for name in self.trained_on}
-        return digest([template, allowed, self.report_key("page.py")])
+        return digest([templates, allowed, self.report_key("page/__init__.py")])
 
 
 def _check_apart(preset: Preset, where: str) -> None:

@@ -50,7 +50,7 @@ def small_files(plan: Plan) -> Iterator[Path]:
     yield paths.bibliography
     for table, kind in itertools.product(plan.tables, KINDS):
         yield from (paths.table(table, testset, kind) for testset in plan.table_sets(table))
-    yield from (paths.figure(name) for name in plan.figures)
+    yield from (paths.figure(name, "png") for name in plan.figures)
     if plan.preset.efficiency:
         yield from (paths.efficiency_table(kind) for kind in ("csv", "md", "tex"))
         yield from (paths.efficiency(entry) for entry in plan.entries)

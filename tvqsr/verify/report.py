@@ -148,7 +148,7 @@ def _verdict(subject: str, stored: pd.Series, made: pd.Series) -> Finding:
 def presentation(bundle: Bundle) -> Iterator[Finding]:
     """Whether the page and the figures are there; they are not drawn again."""
     paths = bundle.plan.paths
-    for path in (paths.report, *(paths.figure(name) for name in bundle.plan.figures)):
+    for path in (paths.report, *(paths.figure(name, "png") for name in bundle.plan.figures)):
         subject = bundle.place(path)
         yield (
             unchecked(subject, "is there, but not made again")

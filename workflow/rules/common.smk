@@ -40,6 +40,7 @@ PLAN_FILE = str(PATHS.record)
 TESTSETS = PLAN.preset.test_on
 COST_KINDS = ("csv", "md", "tex")
 TABLE_KINDS = (*COST_KINDS, "intervals.tex")
+FIGURE_KINDS = ("png", "pdf")
 
 
 def whole_machine(wildcards):
@@ -101,9 +102,13 @@ def every(path, entries=None):
     ]
 
 
-def run_files(path):
-    """A path of `PATHS` for all runs and their seeds."""
-    return [path(run, seed) for run, seed in PLAN.made()]
+def run_files(path, trained_only=False):
+    """A path of `PATHS` for all runs and their seeds; `trained_only`: without weights that the authors released."""
+    return [
+        path(run, seed)
+        for run, seed in PLAN.made()
+        if not (trained_only and PLAN.runs[run].released)
+    ]
 
 
 def table_files(table):
@@ -127,6 +132,11 @@ def figure_inputs(wildcards):
     return every(PATHS.scores, names) + every(PATHS.images_record, names)
 
 
+def figure_files():
+    """All figures in all formats."""
+    return [PATHS.figure(name, kind) for name in PLAN.figures for kind in FIGURE_KINDS]
+
+
 def costs(*kinds):
     """Files of the table of costs, where that is part of the whole run."""
     if not PLAN.preset.efficiency:
@@ -137,12 +147,11 @@ def costs(*kinds):
 def all_results():
     """What the default target asks for."""
     tables = [path for table in PLAN.tables for path in table_files(table)]
-    figures = [PATHS.figure(name) for name in PLAN.figures]
     return [
         PATHS.bibliography,
         *tables,
         *costs(*COST_KINDS),
-        *figures,
+        *figure_files(),
         PATHS.claims,
         PATHS.report,
     ]

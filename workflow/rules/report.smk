@@ -53,26 +53,27 @@ rule bibliography:
 rule ablations:
     input:
         [table_files(table) for table in PLAN.tables if table != "main"],
-        PATHS.figure("codebook"),
+        [PATHS.figure("codebook", kind) for kind in FIGURE_KINDS],
 
 
 rule figure:
     input:
         figure_inputs,
     output:
-        report(
-            PATHS.figure("{figure}"),
-            category="Figures",
-            caption="../report/figure.rst",
-            labels={"figure": "{figure}"},
-        ),
+        [
+            report(
+                PATHS.figure("{figure}", kind),
+                category="Figures",
+                caption="../report/figure.rst",
+                labels={"figure": "{figure}", "format": kind},
+            )
+            for kind in FIGURE_KINDS
+        ],
     log:
         PATHS.logs / "figure" / "{figure}.log",
     params:
         plan=PLAN_FILE,
-        key=lambda wildcards: PLAN.report_key(
-            f"figures/{wildcards.figure.partition('.')[0]}.py"
-        ),
+        key=lambda wildcards: PLAN.figure_key(wildcards.figure),
     message:
         "Figure {wildcards.figure}"
     shell:
@@ -124,14 +125,17 @@ rule page:
             for table in PLAN.tables
             for testset in PLAN.table_sets(table)
         ],
-        figures=[PATHS.figure(name) for name in PLAN.figures],
+        figures=figure_files(),
+        scores=every(PATHS.scores),
+        images=every(PATHS.images_record),
         runs=run_files(PATHS.run_record),
+        curves=run_files(PATHS.curve, trained_only=True),
         claims=PATHS.claims,
         costs=costs("csv"),
         manifests=[PATHS.manifest(name) for name in PLAN.used_datasets],
         overlaps=[PATHS.overlap(name) for name in PLAN.trained_on],
     output:
-        PATHS.report,
+        report(PATHS.report, category="Page", caption="../report/page.rst"),
     log:
         PATHS.logs / "page.log",
     params:

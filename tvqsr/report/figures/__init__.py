@@ -1,4 +1,7 @@
-"""The figures, a module for each kind."""
+"""The figures, a module for each kind.
+
+Each has a function of its numbers, which the page's interactive plots show, too, and `figure`, which draws them.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from tvqsr.report.style import NothingToDrawError, not_drawn, save
 
 
 def draw(plan: Plan, name: str) -> None:
-    """Draw one figure of the plan into `figures/<name>.png`. Raises UserError for an unknown name."""
+    """Draw one figure of the plan as PNG and PDF. Raises UserError for an unknown name."""
     if name not in plan.figures:
         raise UserError(f"unknown figure `{name}` of preset `{plan.name}`{suggestion(name, plan.figures)}")
-    save(_figure(plan, name), plan.paths.figure(name))
+    drawing = _figure(plan, name)
+    for kind in ("png", "pdf"):
+        save(drawing, plan.paths.figure(name, kind))
 
 
 def _figure(plan: Plan, name: str) -> Figure:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from tvqsr.files import read_json
 from tvqsr.plan import EntryPlan, Plan
-from tvqsr.report.style import NothingToDrawError, looks_of, new_figure
+from tvqsr.report.style import DOUBLE, NothingToDrawError, legend_below, looks_of, new_figure
 
 
 def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
@@ -17,34 +18,41 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
 
     A flat line is even use.
     """
-    records = {
-        entry.name: read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset)) for entry in entries
-    }
-    with_codes = [entry for entry in entries if records[entry.name]["codes"]]
-    if not with_codes:
+    used = {entry.name: codes for entry in entries if (codes := codes_of(plan, entry, testset))}
+    if not used:
         raise NothingToDrawError("none of these entries has a codebook")
-    drawing, axes = new_figure(9.6, 3.8)
-    axis, looks = axes[0][0], looks_of(with_codes)
-    for entry in with_codes:
-        codes, (colour, marker) = records[entry.name]["codes"], looks[entry.name]
-        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4}
+    drawing, axes = new_figure(DOUBLE, 3.4)
+    axis, looks = axes[0][0], looks_of(list(plan.entries.values()))
+    for entry in entries:
+        if entry.name not in used:
+            continue
+        codes, (colour, marker) = used[entry.name], looks[entry.name]
+        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1}
         style["linestyle"] = "--" if entry.reads == "hr" else "-"
-        for number, codebook in enumerate(codes["codebooks"]):
-            share = np.sort(np.asarray(codebook["counts"], dtype=np.float64))[::-1] / sum(codebook["counts"])
-            ranks, shown = np.arange(1, len(share) + 1), np.where(share > 0, share, np.nan)
-            label = None if number else f"{entry.title}: {_in_words(codes)}"
-            axis.plot(ranks, shown, label=label, markevery=max(1, len(share) // 8), **style)
-    axis.set(
-        xlabel="code, by rank",
-        ylabel="share of positions",
-        yscale="log",
-        title=f"{testset}, first seed (dashed: reads HR)",
-    )
-    drawing.legend(loc="outside right upper", fontsize=7)
+        for number, share in enumerate(shares(codes)):
+            label = None if number else f"{entry.title}: {in_words(codes)}"
+            shown = np.where(share > 0, share, np.nan)
+            axis.plot(np.arange(1, len(share) + 1), shown, label=label, markevery=max(1, len(share) // 8), **style)
+    axis.set(xlabel="code, by rank", ylabel="share of positions", yscale="log")
+    axis.set_title(f"{testset}, first seed (dashed: reads HR)")
+    legend_below(drawing, None, columns=2)
     return drawing
 
 
-def _in_words(codes: dict[str, Any]) -> str:
+def codes_of(plan: Plan, entry: EntryPlan, testset: str) -> dict[str, Any] | None:
+    """Use of an entry's codebooks on a test set, first seed; None without a codebook."""
+    found: dict[str, Any] | None = read_json(plan.paths.images_record(entry.name, entry.seeds[0], testset))["codes"]
+    return found or None
+
+
+def shares(codes: dict[str, Any]) -> list[NDArray[np.float64]]:
+    """Of each codebook, the share of positions that falls on each code, the most used first."""
+    counts = (np.asarray(codebook["counts"], dtype=np.float64) for codebook in codes["codebooks"])
+    return [np.sort(count)[::-1] / max(count.sum(), 1.0) for count in counts]
+
+
+def in_words(codes: dict[str, Any]) -> str:
+    """Share used, perplexity, and how many indices were predicted rightly, where any were predicted."""
     several = f"{len(codes['codebooks'])} codebooks, " if len(codes["codebooks"]) > 1 else ""
-    accuracy = "" if codes["accuracy"] is None else f",\n{codes['accuracy']:.1%} of indices right"
-    return f"{several}\n{codes['used']:.0%} used, perplexity {codes['perplexity']:.0f}{accuracy}"
+    accuracy = "" if codes["accuracy"] is None else f", {codes['accuracy']:.1%} of indices right"
+    return f"{several}{codes['used']:.0%} used, perplexity {codes['perplexity']:.0f}{accuracy}"

@@ -10,34 +10,48 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tvqsr.plan import EntryPlan, Plan
-from tvqsr.report.style import COLOURS, NothingToDrawError, new_figure
+from tvqsr.plan.runs import Run
+from tvqsr.report.style import COLOURS, DOUBLE, NothingToDrawError, new_figure
 
 STYLES = ("-", "--", ":", "-.")
 
 
 def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     """One panel per run, one colour per loss term (a running mean of the logged values), one line style per seed."""
-    lineages = [run for entry in entries if entry.run for run in entry.run.lineage() if not run.released]
-    runs = list({run.name: run for run in lineages}.values())
+    runs = trained(entries)
     if not runs:
         raise NothingToDrawError("none of these entries is trained")
     columns = min(3, len(runs))
     rows = math.ceil(len(runs) / columns)
-    drawing, axes = new_figure(4 * columns, 2.8 * rows, rows, columns)
+    drawing, axes = new_figure(DOUBLE, 1.9 * rows, rows, columns)
     panels = [axis for row in axes for axis in row]
     for axis in panels[len(runs) :]:
         axis.set_visible(False)
     for axis, run in zip(panels, runs, strict=False):
         for style, seed in zip(cycle(STYLES), plan.preset.seeds, strict=False):
-            _lines(axis, pd.read_csv(plan.paths.curve(run.name, seed)), style, labelled=seed == plan.preset.seeds[0])
+            _lines(axis, smoothed(plan, run.name, seed), style, labelled=seed == plan.preset.seeds[0])
         axis.set(title=run.name, xlabel="iteration")
         axis.set_yscale("symlog", linthresh=1e-3)
-        axis.legend(fontsize=6, ncols=2)
+        axis.legend(fontsize=5, ncols=2)
     return drawing
+
+
+def trained(entries: list[EntryPlan]) -> list[Run]:
+    """All trainings behind entries, each once, the needed before the needing."""
+    lineages = [run for entry in entries if entry.run for run in entry.run.lineage() if not run.released]
+    return list({run.name: run for run in lineages}.values())
+
+
+def smoothed(plan: Plan, run: str, seed: int) -> pd.DataFrame:
+    """The curve of a training: `step`, and every loss term as a running mean over a twentieth of what was logged."""
+    curve = pd.read_csv(plan.paths.curve(run, seed))
+    terms = [name for name in curve.columns if name != "step"]
+    curve[terms] = curve[terms].rolling(max(1, len(curve) // 20), min_periods=1).mean()
+    return curve
 
 
 def _lines(axis: Axes, curve: pd.DataFrame, style: str, labelled: bool) -> None:
     terms = [name for name in curve.columns if name != "step"]
     for colour, term in zip(cycle(COLOURS), terms, strict=False):
-        smooth = curve[term].rolling(max(1, len(curve) // 20), min_periods=1).mean()
-        axis.plot(curve.step, smooth, style, color=colour, linewidth=1, label=term.split("/")[-1] if labelled else None)
+        label = term.split("/")[-1] if labelled else None
+        axis.plot(curve.step, curve[term], style, color=colour, linewidth=0.8, label=label)

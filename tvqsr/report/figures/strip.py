@@ -7,21 +7,22 @@ from itertools import islice
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.data.manifest import read_pairs
 from tvqsr.plan import EntryPlan, Plan
-from tvqsr.report.style import new_figure
+from tvqsr.report.style import DOUBLE, new_figure
 
 SIDE = 96
 PHOTOS, FEWER = 5, 3
 WIDE = 12
 """Columns beyond which fewer photos are shown, to keep the file small."""
 SCALE = 4
-TITLE_WIDTH = 18
-"""Characters of a line above a crop."""
+TITLE_WIDTH = 15
+"""Characters of a line above a crop, where there are ten columns."""
 
 
 def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
@@ -30,22 +31,28 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     columns = len(shown) + 2
     photos = islice(read_pairs(plan.paths.dataset(testset)), FEWER if columns > WIDE else PHOTOS)
     pairs = [(pair, hr) for pair in photos if (hr := pair.hr()) is not None]
-    # Crops of 96 pixels: finer than this would only make the file large.
-    drawing, axes = new_figure(1.45 * columns, 1.55 * len(pairs) + 0.3, len(pairs), columns, dpi=100)
+    side = DOUBLE / (columns + 0.3)
+    # As fine as the crops are, or finer: none loses pixels.
+    drawing, axes = new_figure(DOUBLE, (side + 0.04) * len(pairs) + 0.35, len(pairs), columns, dpi=max(200, 110 / side))
+    # The usual gaps are wide: the crops are to lie close.
+    drawing.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0))
+    width = max(8, TITLE_WIDTH * 10 // columns)
     for row, (pair, hr) in zip(axes, pairs, strict=True):
         top, left = busiest(hr, SIDE)
-        crops = [("LR", _block_enlarged(pair.lr()))]
+        crops = [("LR", block_enlarged(pair.lr()))]
         for entry in shown:
             path = plan.paths.images(entry.name, entry.seeds[0], testset) / f"{pair.name}.png"
-            crops.append((textwrap.fill(entry.title, TITLE_WIDTH), read_image(path)))
+            title = textwrap.fill(entry.title, width, break_long_words=False)
+            crops.append((title, read_image(path)))
         crops.append(("HR", hr))
         for axis, (title, pixels) in zip(row, crops, strict=True):
-            axis.imshow(pixels[top : top + SIDE, left : left + SIDE], interpolation="nearest")
+            # `none`: the PDF holds the pixels as they are, and enlarges them as blocks.
+            axis.imshow(pixels[top : top + SIDE, left : left + SIDE], interpolation="none")
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
             if row is axes[0]:
-                axis.set_title(title, fontsize=8)
-        row[0].set_ylabel(pair.name, fontsize=8)
+                axis.set_title(title, fontsize=5.5, pad=2)
+        row[0].set_ylabel(textwrap.shorten(pair.name, 16, placeholder="..."), fontsize=5.5, labelpad=1)
     return drawing
 
 
@@ -65,5 +72,6 @@ def busiest(hr: Pixels, side: int) -> tuple[int, int]:
     return int(row) // SCALE * SCALE, int(column) // SCALE * SCALE
 
 
-def _block_enlarged(lr: Pixels) -> Pixels:
+def block_enlarged(lr: Pixels) -> Pixels:
+    """LR enlarged four times by blocks."""
     return lr.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
