@@ -1,0 +1,59 @@
+"""Features of references on disk, for the methods that are scored after: bounded, checked, safe for several jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvqsr.files import remove_leftovers, written_beside
+
+LIMIT = 2 * 1024**3
+"""Bytes that a folder may hold; what does not fit is computed each time."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A folder of arrays, each file named by the digest of all that it was computed from."""
+
+    folder: Path
+    limit: int = LIMIT
+
+    def once(self, made_from: Any, make: Callable[[], list[NDArray[Any]]]) -> list[NDArray[Any]]:
+        """Arrays of that origin (anything JSON can say), made if they are not here or damaged."""
+        name = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
+        path = self.folder / f"{name}.npz"
+        found = _read(path)
+        if found is not None:
+            return found
+        made = make()
+        self._write(path, made)
+        return made
+
+    def _write(self, path: Path, arrays: list[NDArray[Any]]) -> None:
+        if self._used() + sum(array.nbytes for array in arrays) > self.limit:
+            return
+        with written_beside(path) as beside, beside.open("wb") as file:
+            np.savez(file, *arrays)
+
+    def _used(self) -> int:
+        if not self.folder.is_dir():
+            return 0
+        remove_leftovers(self.folder)
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+
+def _read(path: Path) -> list[NDArray[Any]] | None:
+    """Arrays of a file; None where it is absent, or not whole: each array in it has a checksum."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return [stored[f"arr_{number}"] for number in range(len(stored.files))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
