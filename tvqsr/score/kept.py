@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tvqsr.files import remove_leftovers, written_beside
+from tvqsr.files import remove_leftovers, sha256, written_beside
+from tvqsr.score.picture import Arrays, MakeArrays
 
 LIMIT = 2 * 1024**3
 """Bytes that a folder may hold; what does not fit is computed each time."""
@@ -26,7 +26,12 @@ class Kept:
     folder: Path
     limit: int = LIMIT
 
-    def once(self, made_from: Any, make: Callable[[], list[NDArray[Any]]]) -> list[NDArray[Any]]:
+    def of_file(self, file: Path) -> Callable[[Any, MakeArrays], Arrays]:
+        """The same for what is made from an image file and something else."""
+        digest = sha256(file)
+        return lambda made_from, make: self.once([digest, made_from], make)
+
+    def once(self, made_from: Any, make: MakeArrays) -> Arrays:
         """Arrays of that origin (anything JSON can say), made if they are not here or damaged."""
         name = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
         path = self.folder / f"{name}.npz"
@@ -37,7 +42,7 @@ class Kept:
         self._write(path, made)
         return made
 
-    def _write(self, path: Path, arrays: list[NDArray[Any]]) -> None:
+    def _write(self, path: Path, arrays: Arrays) -> None:
         if self._used() + sum(array.nbytes for array in arrays) > self.limit:
             return
         with written_beside(path) as beside, beside.open("wb") as file:
@@ -50,7 +55,7 @@ class Kept:
         return sum(file.stat().st_size for file in self.folder.iterdir())
 
 
-def _read(path: Path) -> list[NDArray[Any]] | None:
+def _read(path: Path) -> Arrays | None:
     """Arrays of a file; None where it is absent, or not whole: each array in it has a checksum."""
     try:
         with np.load(path, allow_pickle=False) as stored:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tvqsr.data.ahead import in_order
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
+from tvqsr.score.kept import Kept
 from tvqsr.score.learned import exact, one_torch_thread
 from tvqsr.score.photos import NO_AUTOENCODER, NO_HR, Conditions, PairFiles, Photo, Score, finite
 from tvqsr.score.picture import Picture
@@ -55,8 +56,14 @@ def _append(scores: list[list[Score]], found: list[list[Score]]) -> None:
 def _of_photo(
     photo: Photo, wanted: Sequence[Protocol], reasons: dict[str, str | None], conditions: Conditions
 ) -> list[list[Score]]:
-    hr = Picture(read_image(photo.hr)) if photo.hr else None
+    hr = _reference(photo.hr, conditions) if photo.hr else None
     return [_of_file(photo, file, hr, wanted, reasons, conditions) for file in photo.sr]
+
+
+def _reference(file: Path, conditions: Conditions) -> Picture:
+    """HR, with what is kept of it. A GPU computes features faster than they are read."""
+    keeps = conditions.kept if conditions.device == "cpu" else None
+    return Picture(read_image(file), Kept(keeps).of_file(file) if keeps else None)
 
 
 def _of_file(

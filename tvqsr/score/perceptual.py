@@ -5,11 +5,15 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tvqsr.files import sha256
+from tvqsr.plan.protocols import weights_of
 from tvqsr.score.learned import exact
 from tvqsr.score.picture import Picture
 
@@ -38,7 +42,20 @@ class Lpips:
 
     def features(self, picture: Picture, device: str) -> list[Tensor]:
         """Features of each layer, of length 1 at each position: (1, C, h, w) float32."""
-        return picture.once(("lpips", self.network, device), lambda: self._features(picture, device))
+        import torch
+
+        def make() -> list[Tensor]:
+            kept = picture.kept_once(
+                self._made_from, lambda: [f.cpu().numpy() for f in self._features(picture, device)]
+            )
+            return [torch.from_numpy(layer).to(device) for layer in kept]
+
+        return picture.once(("lpips", self.network, device), make)
+
+    def _made_from(self) -> list[str]:
+        """What the features depend on beside the image."""
+        (weights,) = weights_of(f"lpips_{self.network}")
+        return [self.network, _digest(weights.target), version("lpips"), version("torch")]
 
     def _features(self, picture: Picture, device: str) -> list[Tensor]:
         import lpips
@@ -49,6 +66,11 @@ class Lpips:
         whole = _lpips(self.network, device)
         with exact():
             return [lpips.normalize_tensor(layer) for layer in whole.net(whole.scaling_layer(samples))]
+
+
+@cache
+def _digest(weights: Path) -> str:
+    return sha256(weights)
 
 
 @cache

@@ -12,6 +12,8 @@ from tvqsr.data.images import Pixels
 
 Made = TypeVar("Made")
 Sample = TypeVar("Sample", bound=np.generic)
+Arrays = list[NDArray[Any]]
+MakeArrays = Callable[[], Arrays]
 
 
 class Picture:
@@ -20,10 +22,9 @@ class Picture:
     For one thread at a time.
     """
 
-    def __init__(self, pixels: Pixels, identity: str | None = None) -> None:
+    def __init__(self, pixels: Pixels, kept: Callable[[Any, MakeArrays], Arrays] | None = None) -> None:
         self.pixels = pixels
-        self.identity = identity
-        """SHA-256 of its file, if what is computed of it may be kept on disk; never of a changed image."""
+        self._kept = kept
         self._made: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
@@ -32,6 +33,10 @@ class Picture:
             self._made[key] = make()
         made: Made = self._made[key]
         return made
+
+    def kept_once(self, made_from: Callable[[], Any], make: MakeArrays) -> Arrays:
+        """Arrays computed of an image file and anything that JSON can say; on disk where there is a place for them."""
+        return self._kept(made_from(), make) if self._kept else make()
 
     def without_border(self, border: int) -> Picture:
         """The same without a border of so many pixels on each side; itself where there is none to leave out."""
