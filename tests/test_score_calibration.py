@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,8 +36,8 @@ OFFICIAL = {
     "pyiqa:piqe": ("piqe", 0, 1e-2),
     "pyiqa:entropy": ("entropy", 1e-3, 0),
 }
-"""What `official_values.csv` has a row for and what is computed of it: where weights are absent, the test is skipped."""
-IN_PYIQA = {
+"""Rows of `official_values.csv` and what should be them; where weights are absent, the test is skipped."""
+IN_PYIQA: dict[str, tuple[str, dict[str, Any], float]] = {
     # protocol: pyiqa's metric and options, absolute tolerance
     "psnr_y_pyiqa": ("psnr", {"test_y_channel": True, "color_space": "ycbcr"}, 1e-4),
     "ssim_y_pyiqa": ("ssim", {"test_y_channel": True, "color_space": "ycbcr"}, 1e-4),
@@ -129,11 +130,11 @@ def test_vgg_gives_the_same_numbers_on_fresh_weights(monkeypatch: pytest.MonkeyP
 
 
 def test_scikit_image_gives_the_same_numbers() -> None:
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
     for told, sr, hr in pairs():
         a, b = sr.astype(np.float64), hr.astype(np.float64)
-        # Its mean is of 5 pixels less than half a window of 3.5 deviations leaves valid on each side: the same 5.
-        expected = structural_similarity(a, b, channel_axis=2, **options)
+        expected = structural_similarity(
+            a, b, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, channel_axis=2
+        )
         assert score_of("ssim_rgb", sr, hr) == pytest.approx(expected, abs=1e-9), told
         if (sr != hr).any():
             expected = peak_signal_noise_ratio(b, a, data_range=255)

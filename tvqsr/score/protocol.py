@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
+from tvqsr.plan.protocols import weights_of
 from tvqsr.score.distances import Distance, Features
 from tvqsr.score.features import Seen
 from tvqsr.score.picture import Picture
@@ -36,6 +38,7 @@ class Protocol:
     rounding: str
     """What is rounded to 8 bits."""
     network: str = "none"
+    """Its name; the files of its weights are added."""
     library: tuple[str, ...] = ("tvqsr", "numpy")
     """Installed distributions that compute it."""
     autoencoded: bool = False
@@ -64,7 +67,7 @@ class Protocol:
             "crop": crop if self.crops else 0,
             "colours": self.colours,
             "rounding": self.rounding,
-            "network": self.network,
+            "network": ", ".join([self.network, *(Path(file.path).name for file in weights_of(self.name))]),
             "library": ", ".join(f"{name} {version(name)}" for name in self.library),
             "definition": self.definition,
         }
