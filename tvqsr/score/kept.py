@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from tvqsr.score.picture import Arrays, MakeArrays
 
 LIMIT = 2 * 1024**3
 """Bytes that a folder may hold; what does not fit is computed each time."""
+
+WRITING = Lock()
+"""One thread of a process at a time: what a process was writing counts as left over to itself."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,11 @@ class Kept:
         return made
 
     def _write(self, path: Path, arrays: Arrays) -> None:
-        if self._used() + sum(array.nbytes for array in arrays) > self.limit:
-            return
-        with written_beside(path) as beside, beside.open("wb") as file:
-            np.savez(file, *arrays)
+        with WRITING:
+            if self._used() + sum(array.nbytes for array in arrays) > self.limit:
+                return
+            with written_beside(path) as beside, beside.open("wb") as file:
+                np.savez(file, *arrays)
 
     def _used(self) -> int:
         if not self.folder.is_dir():
