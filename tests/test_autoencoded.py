@@ -18,7 +18,8 @@ from tvqsr.data.images import Pixels, read_image
 from tvqsr.data.manifest import read_pairs
 from tvqsr.plan import Plan
 from tvqsr.plugins import load_plugin
-from tvqsr.score.pairs import NO_AUTOENCODER, score_pairs
+from tvqsr.score.pairs import score_pairs
+from tvqsr.score.photos import NO_AUTOENCODER, Conditions
 from tvqsr.score.protocols import protocols
 from tvqsr.train.weights import load_trained
 
@@ -46,7 +47,7 @@ def luma_psnr(one: Pixels, other: Pixels, crop: int) -> float:
 
 
 def test_both_images_go_through_the_auto_encoder(pair: tuple[str, Path, Path]) -> None:
-    (score,) = score_pairs([pair], protocols(["ae_psnr"], "here"), 4, False, "cpu", halved)
+    (score,) = score_pairs([pair], protocols(["ae_psnr"], "here"), Conditions(4, autoencoder=halved))
     expected = luma_psnr(halved(read_image(pair[1])), halved(read_image(pair[2])), 4)
     assert score.value == pytest.approx(expected, abs=1e-9)
     plain = luma_psnr(read_image(pair[1]), read_image(pair[2]), 4)
@@ -55,12 +56,12 @@ def test_both_images_go_through_the_auto_encoder(pair: tuple[str, Path, Path]) -
 
 def test_other_protocols_do_not_look_through_it(pair: tuple[str, Path, Path]) -> None:
     wanted = protocols(["psnr_y", "ae_psnr"], "here")
-    plain, _ = score_pairs([pair], wanted, 4, False, "cpu", halved)
+    plain, _ = score_pairs([pair], wanted, Conditions(4, autoencoder=halved))
     assert plain.value == pytest.approx(luma_psnr(read_image(pair[1]), read_image(pair[2]), 4), abs=1e-9)
 
 
 def test_without_an_auto_encoder_it_is_not_computed(pair: tuple[str, Path, Path]) -> None:
-    psnr, autoencoded = score_pairs([pair], protocols(["psnr_y", "ae_psnr"], "here"), 4, False, "cpu")
+    psnr, autoencoded = score_pairs([pair], protocols(["psnr_y", "ae_psnr"], "here"), Conditions(4))
     assert psnr.value is not None
     assert (autoencoded.value, autoencoded.reason) == (None, NO_AUTOENCODER)
 

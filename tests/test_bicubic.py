@@ -118,7 +118,8 @@ def test_bicubic_scores_what_the_field_reports(tmp_path: Path) -> None:
             write_grey(tmp_path / testset / "hr" / path.name, luma)
             write_grey(tmp_path / testset / "sr" / path.name, by_definition(small, Fraction(4), rounded=False))
         folder = tmp_path / testset
-        scores = score_folders(folder / "sr", folder / "hr", ["psnr_rgb", "ssim_rgb"], 4, False)["protocols"]
+        (found,) = score_folders([folder / "sr"], folder / "hr", ["psnr_rgb", "ssim_rgb"], 4, False, 1)
+        scores = found["protocols"]
         assert round(scores["psnr_rgb"]["mean"], 2) == psnr
         assert round(scores["ssim_rgb"]["mean"], 4) == ssim
 
@@ -142,10 +143,12 @@ def test_the_bicubic_entry_scores_the_field_s_numbers_but_for_known_roundings(tm
             write_png(folder / "sr" / hr_path.name, sr)
             write_grey(folder / "hr_luma" / hr_path.name, field_luma(hr, is_grey(hr_path)))
             write_grey(folder / "sr_luma" / hr_path.name, field_luma(sr, is_grey(hr_path)))
-        scores = score_folders(folder / "sr", folder / "hr", ["psnr_y", "ssim_y"], 4, False)["protocols"]
+        (found,) = score_folders([folder / "sr"], folder / "hr", ["psnr_y", "ssim_y"], 4, False, 1)
+        scores = found["protocols"]
         assert (round(scores["psnr_y"]["mean"], 2), round(scores["ssim_y"]["mean"], 4)) == by_protocol
         names = ["psnr_rgb", "ssim_rgb"]
-        scores = score_folders(folder / "sr_luma", folder / "hr_luma", names, 4, False)["protocols"]
+        (found,) = score_folders([folder / "sr_luma"], folder / "hr_luma", names, 4, False, 1)
+        scores = found["protocols"]
         assert (round(scores["psnr_rgb"]["mean"], 2), round(scores["ssim_rgb"]["mean"], 4)) == by_luma
 
 

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from tests.conftest import Command
+from tests.scoring import score_of
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.score.explain import CHANNELS, Reported, explain
-from tvqsr.score.fidelity import cropped, psnr_rgb, psnr_y, ssim_rgb, ssim_y
+from tvqsr.score.picture import cropped
 
 
 @pytest.fixture
@@ -49,11 +50,11 @@ def row(folders: tuple[Path, Path], samples: str, crop: int) -> dict[str, float]
 def test_rgb_and_studio_luma_are_the_suites_own_protocols(folders: tuple[Path, Path], crop: int) -> None:
     cut = [(cropped(sr, crop), cropped(hr, crop)) for sr, hr in images(folders)]
     found = row(folders, "Y of BT.601", crop)
-    assert found["psnr"] == pytest.approx(np.mean([psnr_y(*pair) for pair in cut]), abs=1e-9)
-    assert found["ssim"] == pytest.approx(np.mean([ssim_y(*pair) for pair in cut]), abs=1e-9)
+    assert found["psnr"] == pytest.approx(np.mean([score_of("psnr_y", *pair) for pair in cut]), abs=1e-9)
+    assert found["ssim"] == pytest.approx(np.mean([score_of("ssim_y", *pair) for pair in cut]), abs=1e-9)
     found = row(folders, "RGB", crop)
-    assert found["psnr"] == pytest.approx(np.mean([psnr_rgb(*pair) for pair in cut]), abs=1e-9)
-    assert found["ssim"] == pytest.approx(np.mean([ssim_rgb(*pair) for pair in cut]), abs=1e-9)
+    assert found["psnr"] == pytest.approx(np.mean([score_of("psnr_rgb", *pair) for pair in cut]), abs=1e-9)
+    assert found["ssim"] == pytest.approx(np.mean([score_of("ssim_rgb", *pair) for pair in cut]), abs=1e-9)
 
 
 @pytest.mark.parametrize(("space", "luma"), [("ycbcr", "Y of BT.601"), ("yiq", "Y of YIQ")])

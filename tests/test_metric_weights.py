@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import Command
 from tvqsr.data.images import write_png
+from tvqsr.fetch.retry import Patience
 from tvqsr.plan.protocols import WEIGHTS, WeightFile, absent, hub_folder, unavailable
 from tvqsr.score.weights import fetch
 
@@ -24,11 +25,14 @@ CONTENT = b"weights"
 
 def test_the_files_are_those_that_the_libraries_look_for() -> None:
     from pyiqa.archs import clip_model, dists_arch, inception, maniqa_arch, musiq_arch, niqe_arch
-    from torchvision.models import AlexNet_Weights, VGG16_Weights
+    from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, VGG16_Weights
 
     urls = {
         "lpips_alex": [AlexNet_Weights.IMAGENET1K_V1.url],
-        "fid": [inception.FID_WEIGHTS_URL],
+        "lpips_vgg": [VGG16_Weights.IMAGENET1K_V1.url],
+        "lpips_squeeze": [SqueezeNet1_1_Weights.IMAGENET1K_V1.url],
+        **{name: [inception.FID_WEIGHTS_URL] for name in ("fid", "kid", "fid_patch256", "kid_patch256")},
+        **{name: [AlexNet_Weights.IMAGENET1K_V1.url] for name in ("fd_alexnet", "kd_alexnet")},
         "dists": [VGG16_Weights.IMAGENET1K_V1.url, dists_arch.default_model_urls["url"]],
         "clipiqa": [clip_model._MODELS["RN50"]],
         "musiq": [musiq_arch.default_model_urls["koniq10k"]],
@@ -77,9 +81,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_downloads_without_network_are_na_in_one_line_and_leave_nothing(
-    folder: Path, torch_home: Path, tvqsr: Command
+    folder: Path, torch_home: Path, tvqsr: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy that nobody listens at is a network that is not there."""
+    monkeypatch.setattr("tvqsr.score.weights.PATIENCE", Patience(waits=()))
     words = [word for name in LEARNED for word in ("--protocol", name)]
     nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
     result = tvqsr("score", "--sr", folder, "--hr", folder, "--download", *words, **nowhere)
@@ -90,10 +95,10 @@ def test_downloads_without_network_are_na_in_one_line_and_leave_nothing(
         assert summaries[name]["mean"] is None
         first = WEIGHTS[name][0]
         assert f"$TORCH_HOME/hub/{first.path}); put the file there by hand" in reason
-        assert f"{first.url} cannot be fetched" in reason
+        assert f"it cannot be fetched from {first.url} (" in reason
         assert "\n" not in reason
     assert "Traceback" not in result.stderr
-    assert not [path for path in torch_home.rglob("*") if path.is_file()]
+    assert not [path for path in torch_home.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 @pytest.fixture
@@ -120,6 +125,7 @@ def test_what_is_fetched_is_whole_and_the_right_file(
     server: str, torch_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("tvqsr.score.weights.PATIENCE", Patience(waits=()))
     right = hashlib.sha256(CONTENT).hexdigest()[:8]
 
     def fetched(path: str, sha256: str) -> str | None:
@@ -127,9 +133,10 @@ def test_what_is_fetched_is_whole_and_the_right_file(
         return fetch("niqe")
 
     target = torch_home / "hub" / "pyiqa" / "x.mat"
-    assert "SHA-256" in str(fetched("/file", "00000000"))
+    assert "instead of sha256 00000000" in str(fetched("/file", "00000000"))
+    assert not target.exists()
     assert "cannot be fetched" in str(fetched("/short", ""))
-    assert not list(target.parent.iterdir())
+    assert not target.exists()
     assert fetched("/file", right) is None
     assert target.read_bytes() == CONTENT
 

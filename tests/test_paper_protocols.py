@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,12 +12,15 @@ from PIL import Image
 from scipy.io import savemat
 
 from tests.conftest import Command, shared
-from tests.test_score import real_pairs, ssim_by_definition
+from tests.scoring import official, real_pairs, score_of
+from tests.test_score import ssim_by_definition
 from tvqsr.data.images import Pixels, read_image, write_png
 from tvqsr.plan.protocols import absent
-from tvqsr.score.fidelity import luma, psnr_y
+from tvqsr.score.colours import luma
 from tvqsr.score.learned import PyiqaMetric
-from tvqsr.score.pairs import NO_HR, UNDEFINED, PairFiles, score_pairs
+from tvqsr.score.pairs import score_pairs
+from tvqsr.score.photos import NO_HR, UNDEFINED, Conditions, PairFiles
+from tvqsr.score.picture import Picture
 from tvqsr.score.protocols import PROTOCOLS, protocols
 
 Scores = dict[str, list[float]]
@@ -47,29 +49,21 @@ def pixels(files: tuple[Path, Path]) -> tuple[Pixels, Pixels]:
     return read_image(files[0]), read_image(files[1])
 
 
-def score_of(name: str, sr: Pixels, hr: Pixels, device: str = "cpu") -> float:
-    protocol = PROTOCOLS[name]
-    if protocol.of_image:
-        return protocol.of_image(sr, device)
-    assert protocol.of_pair
-    return protocol.of_pair(sr, hr, device)
-
-
 def test_psnr_and_ssim_are_what_the_authors_scripts_print(files: tuple[Path, Path]) -> None:
     import pyiqa
 
     for name in ("psnr", "ssim"):
         metric = pyiqa.create_metric(name, device="cpu", test_y_channel=True, color_space="ycbcr")
         expected = float(metric(*map(str, files)))
-        assert score_of(f"{name}_y_pyiqa", *pixels(files)) == pytest.approx(expected, abs=1e-6)
+        assert score_of(f"{name}_y_pyiqa", *pixels(files)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_our_psnr_y_without_crop_is_the_papers(files: tuple[Path, Path]) -> None:
     sr, hr = pixels(files)
-    assert score_of("psnr_y_pyiqa", sr, hr) == pytest.approx(psnr_y(sr, hr), abs=1e-4)
+    assert score_of("psnr_y_pyiqa", sr, hr) == pytest.approx(score_of("psnr_y", sr, hr), abs=1e-4)
     assert score_of("psnr_y_pyiqa", hr, hr) == pytest.approx(80.0, abs=1e-4)
-    default = PyiqaMetric("psnr", (("test_y_channel", True),)).of_pair(sr, hr, "cpu")
-    assert psnr_y(sr, hr) - default == pytest.approx(20 * np.log10(255 / 219), abs=0.02)
+    default = PyiqaMetric("psnr", (("test_y_channel", True),)).of_pair(Picture(sr), Picture(hr), "cpu")
+    assert score_of("psnr_y", sr, hr) - default == pytest.approx(20 * np.log10(255 / 219), abs=0.02)
 
 
 def test_the_papers_ssim_rounds_luma_and_cuts_negative_structure_off(files: tuple[Path, Path]) -> None:
@@ -84,21 +78,18 @@ def test_luma_of_yiq_is_full_range(files: tuple[Path, Path]) -> None:
     of_sr, of_hr = (image @ np.array([0.299, 0.587, 0.114]) for image in (sr, hr))
     expected = 10 * np.log10(255**2 / np.mean((of_sr - of_hr) ** 2))
     assert score_of("psnr_yiq", sr, hr) == pytest.approx(expected, abs=0.01)
-    assert psnr_y(sr, hr) - score_of("psnr_yiq", sr, hr) == pytest.approx(20 * np.log10(255 / 219), abs=0.01)
+    assert score_of("psnr_y", sr, hr) - score_of("psnr_yiq", sr, hr) == pytest.approx(
+        20 * np.log10(255 / 219), abs=0.01
+    )
     by_definition = ssim_by_definition(np.round(of_sr), np.round(of_hr), least_structure=0.0)
     assert score_of("ssim_yiq", sr, hr) == pytest.approx(by_definition, abs=2e-3)
     assert all(PROTOCOLS[name].crops for name in ("psnr_yiq", "ssim_yiq"))
 
 
-def official(metric: str) -> list[float]:
-    with (shared("calibration", "iqa") / "official_values.csv").open() as file:
-        return next([float(value) for value in row[1:]] for row in csv.reader(file) if row[0] == metric)
-
-
 @pytest.mark.parametrize(("metric", "tolerance"), [("psnr", 0.01), ("ssim", 1e-3)])
 def test_pyiqa_reads_our_pixels_as_the_official_code_reads_its_images(metric: str, tolerance: float) -> None:
     """Values of pyiqa's defaults, RGB for PSNR and YIQ for SSIM: the paper's differ from them by options alone."""
-    values = [PyiqaMetric(metric).of_pair(sr, hr, "cpu") for sr, hr in real_pairs()[:5]]
+    values = [PyiqaMetric(metric).of_pair(Picture(sr), Picture(hr), "cpu") for sr, hr in real_pairs()[:5]]
     assert values == pytest.approx(official(metric), abs=tolerance)
 
 
@@ -118,7 +109,7 @@ def test_our_lpips_is_the_papers(monkeypatch: pytest.MonkeyPatch, torch_home: Pa
     monkeypatch.setenv("TORCH_HOME", str(home))
     monkeypatch.setattr(download_util, "DEFAULT_CACHE_DIR", str(home / "hub" / "pyiqa"))
     for (sr, hr), value in zip(real_pairs()[:5], official("lpips"), strict=True):
-        expected = PyiqaMetric("lpips").of_pair(sr, hr, "cpu")
+        expected = PyiqaMetric("lpips").of_pair(Picture(sr), Picture(hr), "cpu")
         assert score_of("lpips_alex", sr, hr) == pytest.approx(expected, abs=1e-5)
         assert expected == pytest.approx(value, abs=1e-3)
 
@@ -149,13 +140,13 @@ def test_images_without_hr_are_scored_where_no_reference_is_needed(
 ) -> None:
     pairs: list[PairFiles] = [("a", *files), ("b", files[0], None)]
     wanted = protocols(["psnr_y", "niqe", "psnr_y_pyiqa"], "here")
-    found = {(s.image, s.protocol): s for s in score_pairs(pairs, wanted, 4, False, "cpu")}
+    found = {(s.image, s.protocol): s for s in score_pairs(pairs, wanted, Conditions(4))}
     assert len(found) == 6
     for name in ("psnr_y", "psnr_y_pyiqa"):
         assert found["a", name].value is not None
         assert (found["b", name].value, found["b", name].reason) == (None, NO_HR)
     assert found["a", "niqe"].value == found["b", "niqe"].value is not None
-    without = score_pairs([("b", files[0], None)], protocols(["fid", "lpips_alex"], "here"), 0, False, "cpu")
+    without = score_pairs([("b", files[0], None)], protocols(["fid", "lpips_alex"], "here"), Conditions(0))
     assert {s.protocol: s.reason for s in without} == {"fid": NO_HR, "lpips_alex": NO_HR}
 
 
@@ -179,7 +170,7 @@ def test_the_score_command_without_hr(files: tuple[Path, Path], niqe_parameters:
 
 
 def test_one_image_has_no_fid(files: tuple[Path, Path]) -> None:
-    (score,) = score_pairs([("a", *files)], protocols(["fid"], "here"), 0, False, "cpu")
+    (score,) = score_pairs([("a", *files)], protocols(["fid"], "here"), Conditions(0))
     assert score.value is None
     assert "two or more are needed" in str(score.reason)
 

@@ -14,6 +14,11 @@ from torch import Tensor
 
 from tests.conftest import Command
 from tvqsr.errors import UserError
+from tvqsr.fetch.address import Place
+from tvqsr.fetch.faults import RefusedError
+from tvqsr.fetch.part import Origin
+from tvqsr.fetch.sums import sums_of
+from tvqsr.fetch.transfer import Received, Transfer
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.method import ReleasedSpec, load_method
@@ -50,28 +55,18 @@ def checkpoint() -> dict[str, Tensor]:
     return {names[key]: value for key, value in tokenizer.state_dict().items()}
 
 
-def downloader(outcome: Callable[[str, Path], object]) -> type:
-    """Stands for pooch's."""
-
-    class Downloader:
-        def __init__(self, **_: object) -> None: ...
-
-        def __call__(self, url: str, output: Path, _: object) -> None:
-            outcome(url, output)
-
-    return Downloader
-
-
 def test_a_checkpoint_is_fetched_from_its_address(
     plan: Plan, run: str, checkpoint: dict[str, Tensor], tvqsr: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
-    def give(url: str, output: Path) -> None:
-        asked.append(url)
-        torch.save({"params": checkpoint}, output)
+    def give(transfer: Transfer, address: str, _: Place) -> Received:
+        asked.append(address)
+        transfer.part.begin(Origin(address, None, None, None))
+        torch.save({"params": checkpoint}, transfer.part.path)
+        return Received(sums_of(transfer.part.path, with_md5=False), resumed=False)
 
-    monkeypatch.setattr("pooch.HTTPDownloader", downloader(give))
+    monkeypatch.setattr(Transfer, "attempt", give)
     result = tvqsr("train", plan.paths.root, run)
     assert result.returncode == 0, result.stderr
     assert asked == [ADDRESS]
@@ -86,15 +81,16 @@ def test_a_checkpoint_is_fetched_from_its_address(
 def test_what_cannot_be_fetched_leaves_nothing_and_says_where_it_belongs(
     plan: Plan, run: str, tvqsr: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(url: str, output: Path) -> None:
-        output.write_bytes(b"half")
-        raise OSError("broken off")
+    def fail(transfer: Transfer, address: str, _: Place) -> Received:
+        transfer.part.begin(Origin(address, 100, None, None))
+        transfer.part.path.write_bytes(b"half")
+        raise RefusedError("broken off")
 
-    monkeypatch.setattr("pooch.HTTPDownloader", downloader(fail))
+    monkeypatch.setattr(Transfer, "attempt", fail)
     result = tvqsr("train", plan.paths.root, run)
     assert result.returncode == 2
     place = plan.paths.download("FeMaSR_HRP_model_g.pth")
-    assert f"{ADDRESS}: cannot be fetched (broken off)" in result.stderr
+    assert f"{ADDRESS}: cannot be fetched ({ADDRESS} (broken off))" in result.stderr
     assert str(place) in result.stderr
     assert not list(place.parent.glob("*.pth*"))
 

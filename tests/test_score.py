@@ -14,23 +14,13 @@ from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
 from tests.conftest import Command, shared
+from tests.scoring import real_pairs, score_of
 from tvqsr.data.images import Pixels, read_image, write_png
 from tvqsr.plan.protocols import WEIGHTS, unavailable
-from tvqsr.score.fidelity import cropped, lr_psnr, luma, psnr_rgb, psnr_y, ssim_rgb, ssim_y
+from tvqsr.score.colours import luma
+from tvqsr.score.picture import Picture, cropped
 from tvqsr.score.protocols import PROTOCOLS
 from tvqsr.statistics import mean_interval
-
-
-def real_pairs() -> list[tuple[Pixels, Pixels]]:
-    """Distorted against reference, five pairs of TID2013, and a crop of odd sides."""
-    folder = shared("calibration", "iqa")
-    found = [
-        (read_image(distorted), read_image(reference))
-        for distorted, reference in zip(
-            sorted((folder / "distorted").iterdir()), sorted((folder / "reference").iterdir()), strict=True
-        )
-    ]
-    return [*found, (found[0][0][:101, :67], found[0][1][:101, :67])]
 
 
 def to_tensor(pixels: Pixels) -> torch.Tensor:
@@ -54,9 +44,9 @@ def ssim_by_definition(x: NDArray[np.float64], y: NDArray[np.float64], least_str
 
 def test_ssim_is_its_definition() -> None:
     for sr, hr in real_pairs():
-        assert ssim_y(sr, hr) == pytest.approx(ssim_by_definition(luma(sr), luma(hr)), abs=1e-6)
+        assert score_of("ssim_y", sr, hr) == pytest.approx(ssim_by_definition(luma(sr), luma(hr)), abs=1e-6)
         channels = [ssim_by_definition(sr[..., c].astype(np.float64), hr[..., c].astype(np.float64)) for c in range(3)]
-        assert ssim_rgb(sr, hr) == pytest.approx(np.mean(channels), abs=1e-6)
+        assert score_of("ssim_rgb", sr, hr) == pytest.approx(np.mean(channels), abs=1e-6)
 
 
 def test_against_pyiqa() -> None:
@@ -70,9 +60,9 @@ def test_against_pyiqa() -> None:
         inner = (slice(None), slice(None), slice(4, -4), slice(4, -4))
         a, b = cropped(sr, 4), cropped(hr, 4)
         expected = psnr(x[inner], y[inner], test_y_channel=True, color_space="ycbcr")
-        assert psnr_y(a, b) == pytest.approx(float(expected), abs=1e-4)
-        assert psnr_rgb(a, b) == pytest.approx(float(psnr(x[inner], y[inner])), abs=1e-4)
-        assert ssim_y(a, b) == pytest.approx(float(ssim_on_y(x, y)), abs=3e-3)
+        assert score_of("psnr_y", a, b) == pytest.approx(float(expected), abs=1e-4)
+        assert score_of("psnr_rgb", a, b) == pytest.approx(float(psnr(x[inner], y[inner])), abs=1e-4)
+        assert score_of("ssim_y", a, b) == pytest.approx(float(ssim_on_y(x, y)), abs=3e-3)
 
 
 def test_luma_is_studio_range() -> None:
@@ -82,12 +72,12 @@ def test_luma_is_studio_range() -> None:
 
 def test_extremes() -> None:
     black, white = np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 255, np.uint8)
-    assert psnr_rgb(black, black) == pytest.approx(80.0)
-    assert psnr_y(white, white) == pytest.approx(80.0)
-    assert lr_psnr(white, white) == pytest.approx(80.0)
-    assert psnr_rgb(black, white) == pytest.approx(0.0, abs=1e-6)
-    assert ssim_y(white, white) == pytest.approx(1.0)
-    assert ssim_rgb(black, white) == pytest.approx(0.0, abs=1e-3)
+    assert score_of("psnr_rgb", black, black) == pytest.approx(80.0)
+    assert score_of("psnr_y", white, white) == pytest.approx(80.0)
+    assert score_of("lr_psnr", white, white) == pytest.approx(80.0)
+    assert score_of("psnr_rgb", black, white) == pytest.approx(0.0, abs=1e-6)
+    assert score_of("ssim_y", white, white) == pytest.approx(1.0)
+    assert score_of("ssim_rgb", black, white) == pytest.approx(0.0, abs=1e-3)
 
 
 def test_lpips_is_the_official_value(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +90,9 @@ def test_lpips_is_the_official_value(monkeypatch: pytest.MonkeyPatch) -> None:
     with (folder / "official_values.csv").open() as file:
         rows = {row[0]: [float(value) for value in row[1:]] for row in csv.reader(file) if row[0] == "lpips"}
     pairs = real_pairs()[:5]
-    assert [protocol.of_pair(sr, hr, "cpu") for sr, hr in pairs] == pytest.approx(rows["lpips"], abs=1e-3)
+    assert [protocol.of_pair(Picture(sr), Picture(hr), "cpu") for sr, hr in pairs] == pytest.approx(
+        rows["lpips"], abs=1e-3
+    )
 
 
 def test_planned_and_computed_protocols_are_the_same() -> None:
@@ -158,7 +150,7 @@ def test_the_score_command(tvqsr: Command, folders: tuple[Path, Path], tmp_path:
     assert json.loads(result.stdout) == scores
     for name in ("a", "b", "c"):
         a, b = (cropped(read_image(folder / f"{name}.png"), 4) for folder in (sr, hr))
-        assert scores["images"][name]["psnr_y"] == pytest.approx(psnr_y(a, b))
+        assert scores["images"][name]["psnr_y"] == pytest.approx(score_of("psnr_y", a, b))
     summary = scores["protocols"]["psnr_y"]
     assert summary["n"] == 3
     assert summary["mean"] == pytest.approx(np.mean([image["psnr_y"] for image in scores["images"].values()]))

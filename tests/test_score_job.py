@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import Command
+from tests.scoring import score_of
 from tvqsr.data.images import read_image
 from tvqsr.errors import UserError
 from tvqsr.files import write_json
@@ -18,8 +19,8 @@ from tvqsr.plan import Plan
 from tvqsr.plan.protocols import ABSENT
 from tvqsr.plan.stored import record
 from tvqsr.report.scores import summarise
-from tvqsr.score.fidelity import cropped, psnr_y
 from tvqsr.score.job import device
+from tvqsr.score.picture import cropped
 
 Preset = Callable[..., Path]
 
@@ -62,7 +63,7 @@ def test_rows_follow_the_test_set(two_sets: Path, tvqsr: Command, torch_home: Pa
             for folder in (plan.paths.images("bicubic", 0, testset), plan.paths.dataset(testset) / "HR")
         )
         psnr = rows[rows.protocol == "psnr_y"].iloc[0]
-        assert (psnr.value, psnr.crop) == (pytest.approx(psnr_y(sr, hr)), crop)
+        assert (psnr.value, psnr.crop) == (pytest.approx(score_of("psnr_y", sr, hr)), crop)
         tables[testset] = summarise(rows).set_index("protocol")
     assert list(tables["mild"].index) == ["psnr_y", "psnr_rgb"]
     assert list(tables["real"].index) == ["psnr_y", "niqe"]
@@ -101,7 +102,7 @@ def test_a_download_that_fails_where_downloads_are_allowed_fails_the_job(
     plan = Plan.load(str(preset(change)))
     write_json(plan.paths.record, record(plan))
     monkeypatch.setenv("TORCH_HOME", str(workspace / "empty"))
-    monkeypatch.setattr("tvqsr.score.pairs.fetch", lambda _: f"{ABSENT}: nothing is reached")
+    monkeypatch.setattr("tvqsr.score.ready.fetch", lambda _: f"{ABSENT}: nothing is reached")
     for step in (("prepare", "photos_test"), ("upscale-entry", "bicubic", "photos_test")):
         assert tvqsr(step[0], plan.paths.root, *step[1:]).returncode == 0
     result = tvqsr("score-entry", plan.paths.root, "bicubic", "photos_test")

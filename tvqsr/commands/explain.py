@@ -36,7 +36,7 @@ def add_explain(steps: Any) -> None:
 
 def _explain(options: argparse.Namespace) -> None:
     from tvqsr.score.explain import explain, reported_of, told
-    from tvqsr.score.pairs import paired_by_name
+    from tvqsr.score.photos import paired_by_name
 
     reported = [reported_of(text) for text in options.reported]
     crops = options.crop or [0, 4]

@@ -50,10 +50,19 @@ def add_own(steps: Any) -> None:
     _add_efficiency(steps)
     _add_overlap(steps)
     score = add(steps, "score", _score, "score any two folders of images, paired by name")
-    score.add_argument("--sr", type=Path, required=True, help="folder of the images to be scored")
+    score.add_argument(
+        "--sr",
+        type=Path,
+        action="append",
+        required=True,
+        help="folder of the images to be scored; may be given several times: all that is computed of HR serves all",
+    )
     score.add_argument("--hr", type=Path, help="folder of the references; not needed by niqe, musiq, ...")
     score.add_argument(
-        "--protocol", action="append", required=True, help="psnr_y, ssim_y, niqe, ...; may be given several times"
+        "--protocol",
+        action="append",
+        required=True,
+        help="psnr_y, ssim_y, niqe, ..., or any metric of pyiqa as pyiqa:NAME; may be given several times",
     )
     score.add_argument(
         "--crop",
@@ -62,6 +71,12 @@ def add_own(steps: Any) -> None:
         help="border left out of PSNR and SSIM; other protocols see the whole image (default: %(default)s)",
     )
     score.add_argument("--json", type=Path, help="write the scores here, too")
+    score.add_argument(
+        "--threads",
+        type=_at_least_one,
+        default=len(os.sched_getaffinity(0)),
+        help="images scored at a time; scores do not depend on it (default: %(default)s)",
+    )
     score.add_argument("--download", action="store_true", help="fetch absent metric weights from the network")
 
 
@@ -132,7 +147,9 @@ def _score(options: argparse.Namespace) -> None:
 
     if options.crop < 0:
         raise UserError(f"--crop {options.crop}: expected 0 or more")
-    scores = score_folders(options.sr, options.hr, options.protocol, options.crop, options.download)
+    folders = list(dict.fromkeys(options.sr))
+    found = score_folders(folders, options.hr, options.protocol, options.crop, options.download, options.threads)
+    scores = found[0] if len(folders) == 1 else {str(folder): mine for folder, mine in zip(folders, found, strict=True)}
     text = json.dumps(scores, indent=2, allow_nan=False) + "\n"
     if options.json:
         write_text(options.json, text)

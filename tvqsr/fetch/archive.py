@@ -23,6 +23,14 @@ from tvqsr.fetch.transfer import Transfer
 from tvqsr.plan.archive import ArchiveSpec
 
 
+class NotFetchedError(UserError):
+    """No address gives a file; `failures` are the addresses, each with the reason."""
+
+    def __init__(self, message: str, failures: str) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+
 def fetch_archive(
     file: str,
     spec: ArchiveSpec,
@@ -67,7 +75,8 @@ def _from_any(path: Path, spec: ArchiveSpec, transfer: Transfer, drive: str) -> 
         except RefusedError as fault:
             failures.append(f"{place.browser} ({fault})")
             transfer.report(f"{path.name}: {failures[-1]}")
-    raise UserError(_by_hand(path, failures, transfer.expected))
+    told = "; nor from ".join(failures)
+    raise NotFetchedError(_by_hand(path, told, transfer.expected), told)
 
 
 def _from_one(address: str, place: Place, transfer: Transfer) -> Sums:
@@ -93,8 +102,8 @@ def _from_one(address: str, place: Place, transfer: Transfer) -> Sums:
     raise RefusedError(fault)
 
 
-def _by_hand(path: Path, failures: list[str], expected: Expected) -> str:
+def _by_hand(path: Path, failures: str, expected: Expected) -> str:
     return (
-        f"{path.name}: cannot be fetched from {'; nor from '.join(failures)}; "
+        f"{path.name}: cannot be fetched from {failures}; "
         f"get it by hand and put it at {path.absolute()} ({expected.told()})"
     )

@@ -19,5 +19,6 @@ class ArchiveSpec(Strict):
     """Mirrors of the same bytes, the preferred one first: `https://...`, `drive:ID` of a file on Google Drive, or
     `hub:OWNER/NAME/PATH@REVISION` of a file in a data set on the Hugging Face Hub (a commit, or `main`)."""
     bytes: Annotated[int, Field(gt=0)] | None = None
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None
+    """All of it, or its first digits where no more is published."""
     md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None

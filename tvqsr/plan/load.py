@@ -10,7 +10,7 @@ from tvqsr.errors import UserError
 from tvqsr.plan.catalogue import sides_of
 from tvqsr.plan.method import PACKAGE
 from tvqsr.plan.preset import Preset
-from tvqsr.plan.protocols import WEIGHTS
+from tvqsr.plan.protocols import check_protocol
 from tvqsr.plan.schema import parse, read_yaml, suggestion
 
 PRESETS = PACKAGE.parent / "workflow" / "presets"
@@ -176,8 +176,7 @@ def _check_protocols(names: tuple[str, ...] | None, where: str) -> None:
     if names is None:
         return
     for name in names:
-        if name not in WEIGHTS:
-            raise UserError(f"{where}: unknown protocol `{name}`{suggestion(name, WEIGHTS)}")
+        check_protocol(name, where)
     if not names:
         raise UserError(f"{where}: at least one expected; leave the key out for the preset's")
     if len(set(names)) != len(names):

@@ -24,6 +24,9 @@ class Paths:
     def overlap(self, dataset: str) -> Path:
         return self.dataset(dataset) / "overlap.json"
 
+    def features(self, testset: str) -> Path:
+        return self.dataset(testset) / "features"
+
     def run(self, run: str, seed: int | str) -> Path:
         return self.root / "runs" / run / f"seed{seed}"
 

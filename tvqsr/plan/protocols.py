@@ -6,6 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tvqsr.errors import UserError
+from tvqsr.plan.pyiqa_metrics import PREFIX, listed_metric
+from tvqsr.plan.schema import suggestion
+
 
 @dataclass(frozen=True)
 class WeightFile:
@@ -61,22 +65,45 @@ WEIGHTS: dict[str, tuple[WeightFile, ...]] = {
     "ssim_y": (),
     "psnr_rgb": (),
     "ssim_rgb": (),
+    "ms_ssim": (),
     "lr_psnr": (),
     "ae_psnr": (),
-    "lpips_alex": (ALEXNET,),
-    "fid": (INCEPTION,),
     "psnr_y_pyiqa": (),
     "ssim_y_pyiqa": (),
     "psnr_yiq": (),
     "ssim_yiq": (),
+    "lpips_alex": (ALEXNET,),
+    "lpips_vgg": (VGG16,),
+    "lpips_squeeze": (SQUEEZENET,),
     "dists": (VGG16, _pyiqa("DISTS_weights-f5e65c96.pth", "pyiqa's copy of the DISTS weights")),
     "clipiqa": (CLIP_RN50,),
     "musiq": (_pyiqa("musiq_koniq_ckpt-e95806b9.pth", "pyiqa's MUSIQ of KonIQ-10k"),),
     "maniqa": (_pyiqa("ckpt_koniq10k.pt", "pyiqa's copy of MANIQA of KonIQ-10k"),),
     "maniqa_pipal": (_pyiqa("MANIQA_PIPAL-ae6d356b.pth", "pyiqa's copy of MANIQA of PIPAL"),),
     "niqe": (_pyiqa("niqe_modelparameters.mat", "pyiqa's copy of NIQE's parameters"),),
+    "fid": (INCEPTION,),
+    "kid": (INCEPTION,),
+    "fid_patch256": (INCEPTION,),
+    "kid_patch256": (INCEPTION,),
+    "fd_alexnet": (ALEXNET,),
+    "kd_alexnet": (ALEXNET,),
 }
-"""Every protocol, with the weights that it needs."""
+"""Every protocol of the suite's own names, with the weights that it needs; besides, there is `pyiqa:NAME`."""
+
+
+def check_protocol(name: str, where: str) -> None:
+    """Raise UserError for a protocol that there is not: neither here nor, as `pyiqa:NAME`, in pyiqa."""
+    if name.startswith(PREFIX):
+        listed_metric(name, where)
+    elif name not in WEIGHTS:
+        raise UserError(
+            f"{where}: unknown protocol `{name}`{suggestion(name, WEIGHTS)} (or any metric of pyiqa: `{PREFIX}NAME`)"
+        )
+
+
+def weights_of(protocol: str) -> tuple[WeightFile, ...]:
+    """Weights that a protocol needs; of `pyiqa:NAME`, which pyiqa looks after, none."""
+    return WEIGHTS.get(protocol, ())
 
 
 AUTOENCODED = "ae_psnr"
@@ -95,7 +122,7 @@ def present_lpips() -> str:
 
 def absent(protocol: str) -> list[WeightFile]:
     """Weights of a protocol that are not here."""
-    return [file for file in WEIGHTS[protocol] if not file.target.is_file()]
+    return [file for file in weights_of(protocol) if not file.target.is_file()]
 
 
 ABSENT = "weights absent"

@@ -13,30 +13,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tvqsr.data.ahead import in_order
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
-from tvqsr.score.fidelity import WINDOW, cropped, luma, psnr, ssim_map
-from tvqsr.score.pairs import PairFiles
-
-Samples = NDArray[np.float64]
-
-
-def yiq_luma(pixels: Pixels) -> Samples:
-    """Full-range luma of (H, W, 3) uint8 RGB: (H, W) in [0, 255], not rounded."""
-    return pixels.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
-
+from tvqsr.score.colours import RGB, Y_ROUNDED, YIQ, YIQ_ROUNDED, Samples, Y
+from tvqsr.score.fidelity import psnr_of
+from tvqsr.score.photos import PairFiles
+from tvqsr.score.picture import cropped
+from tvqsr.score.similarity import WINDOW, moments, ssim_map
 
 CHANNELS: dict[str, Callable[[Pixels], Samples]] = {
-    "RGB": lambda pixels: pixels.astype(np.float64),
-    "Y of BT.601": luma,
-    "Y of BT.601, rounded": lambda pixels: np.rint(luma(pixels)),
-    "Y of YIQ": yiq_luma,
-    "Y of YIQ, rounded": lambda pixels: np.rint(yiq_luma(pixels)),
+    "RGB": RGB.convert,
+    "Y of BT.601": Y.convert,
+    "Y of BT.601, rounded": Y_ROUNDED.convert,
+    "Y of YIQ": YIQ.convert,
+    "Y of YIQ, rounded": YIQ_ROUNDED.convert,
 }
 """What is compared."""
 
@@ -129,14 +122,14 @@ def _of_pair(pair: PairFiles, measures: Sequence[str], crops: Sequence[int]) -> 
 def _of_samples(
     name: str, sr: Samples, hr: Samples, measures: Sequence[str], crops: Sequence[int]
 ) -> list[dict[str, Any]]:
-    similar = ssim_map(sr, hr) if "ssim" in measures else None
+    similar = ssim_map(moments(sr), moments(hr)) if "ssim" in measures else None
     rows: list[dict[str, Any]] = []
     for crop in crops:
         row: dict[str, Any] = {"samples": name, "crop": crop}
         if "psnr" in measures:
-            row["psnr"] = psnr(cropped(sr, crop), cropped(hr, crop))
+            row["psnr"] = psnr_of(cropped(sr, crop), cropped(hr, crop))
         if similar is not None:
             # A window that lies within the cropped image sees what it sees in the whole one.
-            row["ssim"] = float(cropped(similar, crop + WINDOW // 2).mean())
+            row["ssim"] = float(cropped(similar, crop).mean())
         rows.append(row)
     return rows

@@ -11,7 +11,8 @@ from tvqsr.files import read_json, written_beside
 from tvqsr.plan import Plan
 from tvqsr.plan.folders import named_images
 from tvqsr.plan.protocols import ABSENT
-from tvqsr.score.pairs import AutoEncoder, PairFiles, Score, paired_by_name, score_pairs
+from tvqsr.score.pairs import score_pairs, score_photos
+from tvqsr.score.photos import AutoEncoder, Conditions, PairFiles, Photo, Score, paired_by_name
 from tvqsr.score.protocol import Protocol
 from tvqsr.score.protocols import PROTOCOLS, protocols
 from tvqsr.statistics import mean_interval
@@ -32,14 +33,21 @@ def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
         check_file(path, record["images"][pair.name]["sha256"])
         pairs.append((pair.name, path, pair.hr_path))
     wanted = protocols(plan.protocols_on(testset), f"preset {plan.name}: protocols of {testset}")
-    crop = plan.crop_on(testset)
-    where = device(plan.preset.runtime.gpus > 0)
-    scores = score_pairs(pairs, wanted, crop, plan.preset.downloads, where, _autoencoder(plan, testset))
+    conditions = Conditions(
+        plan.crop_on(testset),
+        plan.preset.downloads,
+        device(plan.preset.runtime.gpus > 0),
+        plan.preset.runtime.threads,
+        _autoencoder(plan, testset),
+        plan.paths.features(testset),
+    )
+    scores = score_pairs(pairs, wanted, conditions)
     _refuse_failed_downloads(plan, scores)
     by_name = {protocol.name: protocol for protocol in wanted}
     common = {"entry": entry, "seed": seed, "testset": testset}
     _write_parquet(
-        plan.paths.scores(entry, seed, testset), [common | _row(s, by_name[s.protocol], crop) for s in scores]
+        plan.paths.scores(entry, seed, testset),
+        [common | _row(s, by_name[s.protocol], conditions.crop) for s in scores],
     )
 
 
@@ -70,30 +78,43 @@ def device(gpus: bool) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def score_folders(sr: Path, hr: Path | None, names: list[str], crop: int, downloads: bool) -> dict[str, Any]:
-    """Scores of two folders of images, paired by name; without HR, of one folder.
+def score_folders(
+    sr: list[Path], hr: Path | None, names: list[str], crop: int, downloads: bool, workers: int
+) -> list[dict[str, Any]]:
+    """Scores of folders of images, each paired by name with one of references; without HR, of the images alone.
 
-    `{"protocols": {name: {mean, ci95, n}}, "images": {name: {protocol: value}}}`.
-    A protocol whose weights are absent has mean and ci95 null and a `reason`.
-    Raises UserError for a protocol that needs HR where none is given.
+    For each folder `{"protocols": {name: {mean, ci95, n, ...}}, "images": {name: {protocol: value}}}`; of a protocol,
+    `about` is all that tells it from others. One whose weights are absent has mean and ci95 null and a `reason`.
+    Raises UserError for a protocol that needs HR where none is given, and for folders that do not hold the same images.
     """
-    wanted = protocols(names, "--protocol")
-    pairs: list[PairFiles]
-    if hr is not None:
-        pairs = paired_by_name(sr, hr)
-    else:
+    wanted = protocols(dict.fromkeys(names), "--protocol")
+    if hr is None:
         _refuse_those_that_need_hr(wanted)
-        pairs = [(name, file, None) for name, file in named_images(sr).items()]
-    scores = score_pairs(pairs, wanted, crop, downloads, device(True))
-    summary: dict[str, Any] = {}
-    images: dict[str, dict[str, float | None]] = {name: {} for name, _, _ in pairs}
-    for name in dict.fromkeys(names):
-        mine = [s for s in scores if s.protocol == name]
-        summary[name] = _summary(mine)
-        for s in mine:
-            if s.image in images:
-                images[s.image][name] = s.value
-    return {"protocols": summary, "images": images}
+    photos = _photos(sr, hr)
+    conditions = Conditions(crop, downloads, device(True), workers)
+    return [_told(scores, photos, wanted, crop) for scores in score_photos(photos, wanted, conditions)]
+
+
+def _photos(sr: list[Path], hr: Path | None) -> list[Photo]:
+    """Photos by name, with a file of each folder."""
+    if hr is not None:
+        paired = [paired_by_name(folder, hr) for folder in sr]
+        return [Photo(same[0][0], tuple(file for _, file, _ in same), same[0][2]) for same in zip(*paired, strict=True)]
+    first, *others = (named_images(folder) for folder in sr)
+    for folder, files in zip(sr[1:], others, strict=True):
+        if odd := sorted(first.keys() ^ files.keys()):
+            raise UserError(f"{folder}: does not hold the same images as {sr[0]}: `{odd[0]}` is in one of them only")
+    return [Photo(name, tuple(files[name] for files in (first, *others)), None) for name in first]
+
+
+def _told(scores: list[Score], photos: list[Photo], wanted: list[Protocol], crop: int) -> dict[str, Any]:
+    images: dict[str, dict[str, float | None]] = {photo.name: {} for photo in photos}
+    for s in scores:
+        if s.image in images:
+            images[s.image][s.protocol] = s.value
+    by_protocol = {protocol.name: [s for s in scores if s.protocol == protocol.name] for protocol in wanted}
+    summaries = {p.name: _summary(by_protocol[p.name]) | {"about": p.about(crop)} for p in wanted}
+    return {"protocols": summaries, "images": images}
 
 
 def _refuse_those_that_need_hr(wanted: list[Protocol]) -> None:
@@ -111,7 +132,9 @@ def _summary(scores: list[Score]) -> dict[str, Any]:
     if not values:
         return {"mean": None, "ci95": None, "n": 0, "reason": scores[0].reason}
     mean, interval = mean_interval(values)
-    return {"mean": mean, "ci95": list(interval) if interval else None, "n": len(values)}
+    summary = {"mean": mean, "ci95": list(interval) if interval else None, "n": len(values)}
+    of_set = {key: value for key, value in (("error", scores[0].error), ("note", scores[0].note)) if value is not None}
+    return summary | of_set
 
 
 def _row(s: Score, protocol: Protocol, crop: int) -> dict[str, Any]:
@@ -119,22 +142,24 @@ def _row(s: Score, protocol: Protocol, crop: int) -> dict[str, Any]:
 
     The report asks no more of this room than these rows.
     """
+    about = protocol.about(crop)
+    if s.note:
+        about["definition"] = f"{about['definition']}; {s.note}"
     return {
         "image": s.image,
         "protocol": s.protocol,
         "value": s.value,
         "reason": s.reason,
+        "error": s.error,
         "title": protocol.title,
         "higher_is_better": protocol.higher_is_better,
         "decimals": protocol.decimals,
-        "crop": crop if protocol.crops else 0,
-        "definition": protocol.definition,
-    }
+    } | about
 
 
 def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
     import pandas as pd
 
-    types = {"value": "float64", "reason": "string"}
+    types = {"value": "float64", "reason": "string", "error": "float64"}
     with written_beside(path) as beside:
         pd.DataFrame(rows).astype(types).to_parquet(beside, index=False)

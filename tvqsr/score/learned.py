@@ -1,6 +1,7 @@
-"""LPIPS by its own package, and any metric by pyiqa. Heavy libraries are imported when a score is asked for.
+"""Any metric by pyiqa. Heavy libraries are imported when a score is asked for.
 
-Networks are loaded once per process and device, and run in fp32 on either.
+Networks are loaded once per process and device, and run in fp32 on either; one image at a time, since some of them
+keep what they are at in the module.
 """
 
 from __future__ import annotations
@@ -8,21 +9,18 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tvqsr.data.images import Pixels
+from tvqsr.score.picture import Picture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,32 +43,6 @@ def unit(pixels: Pixels, device: str) -> Tensor:
     return torch.from_numpy(pixels.copy()).to(device).permute(2, 0, 1).unsqueeze(0).float() / 255
 
 
-@cache
-def _lpips(network: str, device: str) -> Any:
-    import lpips
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*(pretrained|weights).*", category=UserWarning)
-        return lpips.LPIPS(net=network, verbose=False).eval().to(device)
-
-
-def load_alex(device: str) -> None:
-    """Load LPIPS with AlexNet."""
-    _lpips("alex", device)
-
-
-def lpips_alex(sr: Pixels, hr: Pixels, device: str) -> float:
-    """LPIPS v0.1 with AlexNet."""
-    import torch
-
-    def prepared(pixels: Pixels) -> torch.Tensor:
-        symmetric: NDArray[np.float32] = pixels.astype(np.float32) / 127.5 - 1
-        return torch.from_numpy(symmetric).permute(2, 0, 1).unsqueeze(0).to(device)
-
-    with exact():
-        return float(_lpips("alex", device)(prepared(sr), prepared(hr)))
-
-
 @dataclass(frozen=True)
 class PyiqaMetric:
     """A metric by its name in pyiqa, with pyiqa's defaults but for `options`."""
@@ -82,30 +54,44 @@ class PyiqaMetric:
         """Load its network."""
         _pyiqa(self, device)
 
-    def of_pair(self, sr: Pixels, hr: Pixels, device: str) -> float:
-        with exact():
-            return float(_pyiqa(self, device)(unit(sr, device), unit(hr, device)))
+    def network(self, device: str) -> Any:
+        """The module alone: what pyiqa wraps around it would allow TF32 again."""
+        return _pyiqa(self, device)
 
-    def of_image(self, sr: Pixels, device: str) -> float:
+    def of_pair(self, sr: Picture, hr: Picture, device: str) -> float:
+        return self._of(device, unit(sr.pixels, device), unit(hr.pixels, device))
+
+    def of_image(self, sr: Picture, device: str) -> float:
         """NaN where NIQE is not defined: the patches of a flat image have no shape to fit."""
         from torch.linalg import LinAlgError  # type: ignore[attr-defined]  # documented, but not in its __all__
 
         try:
-            with exact():
-                return float(_pyiqa(self, device)(unit(sr, device)))
+            return self._of(device, unit(sr.pixels, device))
         except LinAlgError:
             return math.nan
 
-    def of_set(self, sr: list[Path], hr: list[Path], device: str) -> float:
-        """Distance between two sets of image files."""
-        with tempfile.TemporaryDirectory() as scratch, exact():
-            folders = [Path(scratch) / name for name in ("sr", "hr")]
-            for folder, files in zip(folders, (sr, hr), strict=True):
-                folder.mkdir()
-                for file in files:
-                    (folder / file.name).symlink_to(file.resolve())
-            network = _pyiqa(self, device)
-            return float(network(str(folders[0]), str(folders[1]), device=device, verbose=False, num_workers=0))
+    def _of(self, device: str, *images: Tensor) -> float:
+        with _turn(self, device), exact():
+            return float(self.network(device)(*images))
+
+
+@cache
+def _turn(metric: PyiqaMetric, device: str) -> Lock:
+    """Whose turn it is to use a network."""
+    return Lock()
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Workers of one thread each, whatever their number: the last bits of a sum must not depend on it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _import_clip() -> None:
@@ -148,5 +134,4 @@ def _pyiqa(metric: PyiqaMetric, device: str) -> Any:
         warnings.filterwarnings("ignore", message=".*(pretrained|weights).*", category=UserWarning)
         # MANIQA's checkpoint holds its whole ViT (it is loaded strictly), yet pyiqa would fetch another ViT first.
         stack.enter_context(patch("timm.create_model", untrained))
-        # The network alone: what pyiqa wraps around it would allow TF32 again.
         return pyiqa.create_metric(metric.name, device=device, **dict(metric.options)).net

@@ -1,141 +1,106 @@
-"""Scoring pairs of image files."""
+"""Scoring image files against their references: one method's, or several methods' in one pass."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 
-from scipy.io.matlab import MatReadError
-
+from tvqsr.data.ahead import in_order
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
-from tvqsr.plan.folders import named_images
-from tvqsr.plan.protocols import WEIGHTS, unavailable
-from tvqsr.score.fidelity import cropped
+from tvqsr.score.kept import Kept
+from tvqsr.score.learned import exact, one_torch_thread
+from tvqsr.score.photos import NO_AUTOENCODER, NO_HR, Conditions, PairFiles, Photo, Score, finite
+from tvqsr.score.picture import Picture
 from tvqsr.score.protocol import Protocol
-from tvqsr.score.weights import fetch
-
-PairFiles = tuple[str, Path, Path | None]
-"""Name, SR file, and HR file where there is one."""
-AutoEncoder = Callable[[Pixels], Pixels]
-"""(H, W, 3) uint8 -> the same, of the same size."""
-WHOLE_SET = "(set)"
-"""In place of an image's name, for a score of the whole set."""
-NO_HR = "no HR: the photo exists in low resolution only"
-ONE_IMAGE = "one image is no distribution: two or more are needed"
-NO_AUTOENCODER = "its auto-encoder is trained for AESOP, and no entry that is made here needs it"
-UNDEFINED = "not defined here: no finite number comes out"
+from tvqsr.score.ready import why_not
+from tvqsr.score.sets import score_sets
 
 
-@dataclass(frozen=True)
-class Score:
-    """One number, or the reason why there is none."""
-
-    image: str
-    protocol: str
-    value: float | None
-    reason: str | None = None
+def score_pairs(pairs: Sequence[PairFiles], wanted: Sequence[Protocol], conditions: Conditions) -> list[Score]:
+    """Scores of one method's images; see `score_photos`."""
+    return score_photos([Photo(name, (sr,), hr) for name, sr, hr in pairs], wanted, conditions)[0]
 
 
-def paired_by_name(sr_folder: Path, hr_folder: Path) -> list[PairFiles]:
-    """(name, SR file, HR file) of two folders, by name without ending.
+def score_photos(photos: Sequence[Photo], wanted: Sequence[Protocol], conditions: Conditions) -> list[list[Score]]:
+    """Scores of each method under all protocols: photo by photo, then those of the whole set.
 
-    Raises UserError naming a file without partner.
+    What is computed of a reference serves all methods. A protocol that cannot be computed here gives no values, but
+    the reason; so does one that needs HR where there is none. A score of the whole set is of the photos that have HR.
+    Raises UserError for images that are damaged, too small, or of another size than HR.
     """
-    sr, hr = named_images(sr_folder), named_images(hr_folder)
-    for name, file in hr.items():
-        if name not in sr:
-            raise UserError(f"{file}: has no partner of that name in {sr_folder}")
-    for name, file in sr.items():
-        if name not in hr:
-            raise UserError(f"{file}: has no partner of that name in {hr_folder}")
-    return [(name, sr[name], hr[name]) for name in sorted(hr)]
-
-
-def score_pairs(
-    pairs: list[PairFiles],
-    wanted: list[Protocol],
-    crop: int,
-    downloads: bool,
-    device: str,
-    autoencoder: AutoEncoder | None = None,
-) -> list[Score]:
-    """Scores of all pairs under all protocols, networks running on a device (`cpu` or `cuda`).
-
-    `autoencoder` is what some protocols look through. One that cannot be computed here gives no values, but the reason;
-    so does one that needs HR where there is none.
-    A score of the whole set is of the pairs that have HR.
-    """
-    reasons = {protocol.name: _why_not(protocol, downloads, device) for protocol in wanted}
-    if autoencoder is None:
+    reasons = {protocol.name: why_not(protocol, conditions.downloads, conditions.device) for protocol in wanted}
+    if conditions.autoencoder is None:
         reasons |= {protocol.name: NO_AUTOENCODER for protocol in wanted if protocol.autoencoded}
-    scores: list[Score] = []
-    for name, sr_path, hr_path in pairs:
-        sr, hr = read_image(sr_path), read_image(hr_path) if hr_path else None
-        if hr is not None and sr.shape != hr.shape:
-            sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (sr, hr)]
-            raise UserError(f"{sr_path}: is {sizes[0]}, but {hr_path} is {sizes[1]}")
-        for protocol in (p for p in wanted if not p.of_set):
-            border = crop if protocol.crops else 0
-            reason = NO_HR if protocol.needs_hr and hr is None else reasons[protocol.name]
-            if reason is None:
-                _check_smallest(sr, sr_path, protocol, border)
-            seen = [pixels for pixels in (sr, hr) if pixels is not None]
-            if protocol.autoencoded and reason is None:
-                assert autoencoder
-                seen = [autoencoder(pixels) for pixels in seen]
-            given = [cropped(pixels, border) for pixels in seen]
-            scores.append(_scored(name, protocol, reason, given, device))
-    files = [(sr_path, hr_path) for _, sr_path, hr_path in pairs if hr_path]
-    scores += [_of_set(protocol, reasons[protocol.name], files, device) for protocol in wanted if protocol.of_set]
+    methods = len(photos[0].sr) if photos else 1
+    scores: list[list[Score]] = [[] for _ in range(methods)]
+    with ExitStack() as stack:
+        if any(protocol.load or protocol.autoencoded for protocol in wanted):
+            # Around all threads: what they set for themselves within is then no change.
+            stack.enter_context(exact())
+            stack.enter_context(one_torch_thread())
+        of_photo = partial(_of_photo, wanted=wanted, reasons=reasons, conditions=conditions)
+        for found in in_order(of_photo, photos, conditions.workers):
+            _append(scores, found)
+        _append(scores, score_sets(photos, methods, wanted, reasons, conditions))
     return scores
 
 
-def _scored(image: str, protocol: Protocol, reason: str | None, given: list[Pixels], device: str) -> Score:
+def _append(scores: list[list[Score]], found: list[list[Score]]) -> None:
+    for method, new in enumerate(found):
+        scores[method].extend(new)
+
+
+def _of_photo(
+    photo: Photo, wanted: Sequence[Protocol], reasons: dict[str, str | None], conditions: Conditions
+) -> list[list[Score]]:
+    hr = _reference(photo.hr, conditions) if photo.hr else None
+    return [_of_file(photo, file, hr, wanted, reasons, conditions) for file in photo.sr]
+
+
+def _reference(file: Path, conditions: Conditions) -> Picture:
+    """HR, with what is kept of it. A GPU computes features faster than they are read."""
+    keeps = conditions.kept if conditions.device == "cpu" else None
+    return Picture(read_image(file), Kept(keeps).of_file(file) if keeps else None)
+
+
+def _of_file(
+    photo: Photo,
+    file: Path,
+    hr: Picture | None,
+    wanted: Sequence[Protocol],
+    reasons: dict[str, str | None],
+    conditions: Conditions,
+) -> list[Score]:
+    sr = Picture(read_image(file))
+    if hr is not None and sr.pixels.shape != hr.pixels.shape:
+        sizes = [f"{picture.pixels.shape[1]} x {picture.pixels.shape[0]}" for picture in (sr, hr)]
+        raise UserError(f"{file}: is {sizes[0]}, but {photo.hr} is {sizes[1]}")
+    scores = []
+    for protocol in (p for p in wanted if not p.of_set):
+        reason = NO_HR if protocol.needs_hr and hr is None else reasons[protocol.name]
+        if reason:
+            scores.append(Score(photo.name, protocol.name, None, reason))
+            continue
+        border = conditions.crop if protocol.crops else 0
+        _check_smallest(sr.pixels, file, protocol, border)
+        pictures = [picture for picture in (sr, hr) if picture is not None]
+        if protocol.autoencoded:
+            assert conditions.autoencoder
+            pictures = [picture.through(conditions.autoencoder) for picture in pictures]
+        given = [picture.without_border(border) for picture in pictures]
+        scores.append(finite(photo.name, protocol, _value(protocol, given, conditions.device)))
+    return scores
+
+
+def _value(protocol: Protocol, given: list[Picture], device: str) -> float:
     """Score of [SR, HR], or of [SR] where there is no HR."""
-    if reason:
-        return Score(image, protocol.name, None, reason)
     if protocol.of_image:
-        return _finite(image, protocol, protocol.of_image(given[0], device))
+        return protocol.of_image(given[0], device)
     assert protocol.of_pair
-    return _finite(image, protocol, protocol.of_pair(given[0], given[1], device))
-
-
-def _of_set(protocol: Protocol, reason: str | None, files: list[tuple[Path, Path]], device: str) -> Score:
-    assert protocol.of_set
-    if not files:
-        reason = NO_HR
-    elif len(files) == 1:
-        reason = ONE_IMAGE
-    if reason:
-        return Score(WHOLE_SET, protocol.name, None, reason)
-    sr, hr = ([pair[side] for pair in files] for side in (0, 1))
-    return _finite(WHOLE_SET, protocol, protocol.of_set(sr, hr, device))
-
-
-def _finite(image: str, protocol: Protocol, value: float) -> Score:
-    return Score(image, protocol.name, value) if math.isfinite(value) else Score(image, protocol.name, None, UNDEFINED)
-
-
-def _why_not(protocol: Protocol, downloads: bool, device: str) -> str | None:
-    """Why a protocol cannot be computed here, or None; its network is ready then.
-
-    Raises UserError for weights that are here but damaged.
-    """
-    reason = unavailable(protocol.name, downloads) or fetch(protocol.name)
-    if reason is None and protocol.load:
-        try:
-            protocol.load(device)
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError, MatReadError) as error:
-            files = ", ".join(str(file.target) for file in WEIGHTS[protocol.name])
-            why = " ".join(str(error).split())[:120]
-            raise UserError(
-                f"{protocol.name}: cannot be loaded ({why}); if its weights are damaged, replace {files}"
-            ) from None
-    return reason
+    return protocol.of_pair(given[0], given[1], device)
 
 
 def _check_smallest(pixels: Pixels, path: Path, protocol: Protocol, border: int) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
-from tvqsr.data.images import Pixels
+from tvqsr.plan.protocols import weights_of
+from tvqsr.score.distances import Distance, Features
+from tvqsr.score.features import Seen
+from tvqsr.score.picture import Picture
 
-PairScore = Callable[[Pixels, Pixels, str], float]
+PairScore = Callable[[Picture, Picture, str], float]
 """(SR, HR, device) -> score; the border is cut off before where the protocol says so."""
-ImageScore = Callable[[Pixels, str], float]
+ImageScore = Callable[[Picture, str], float]
 """(SR, device) -> score, without reference."""
-SetScore = Callable[[list[Path], list[Path], str], float]
-"""(SR files, HR files, device) -> one score of the whole set."""
+SetScore = Callable[[Features, Features], Distance]
+"""Features of SR and of HR -> one score of the whole set."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,14 @@ class Protocol:
     definition: str
     decimals: int
     """How many a table shows."""
+    colours: str
+    """Which samples are compared, and of which matrix where they are luma."""
+    rounding: str
+    """What is rounded to 8 bits."""
+    network: str = "none"
+    """Its name; the files of its weights are added."""
+    library: tuple[str, ...] = ("tvqsr", "numpy")
+    """Installed distributions that compute it."""
     autoencoded: bool = False
     """Whether both images go through the preset's auto-encoder first, as 8-bit images."""
     crops: bool = False
@@ -40,7 +52,22 @@ class Protocol:
     of_pair: PairScore | None = None
     of_image: ImageScore | None = None
     of_set: SetScore | None = None
+    seen: Seen | None = None
+    """What features `of_set` is given."""
+    biased_below: int = 0
+    """The least number of images or patches of a set that its reader need not be warned of."""
 
     @property
     def needs_hr(self) -> bool:
         return self.of_image is None
+
+    def about(self, crop: int) -> dict[str, str | int]:
+        """All that tells its numbers from those of another protocol: a stored score has it beside the number."""
+        return {
+            "crop": crop if self.crops else 0,
+            "colours": self.colours,
+            "rounding": self.rounding,
+            "network": ", ".join([self.network, *(Path(file.path).name for file in weights_of(self.name))]),
+            "library": ", ".join(f"{name} {version(name)}" for name in self.library),
+            "definition": self.definition,
+        }

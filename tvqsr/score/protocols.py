@@ -1,62 +1,68 @@
-"""The protocols: each name stands for one exact way of scoring. Here are the suite's own and all by name."""
+"""The protocols: each name stands for one exact way of scoring. Here are those by formula, and all by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tvqsr.data.images import Pixels
-from tvqsr.errors import UserError
-from tvqsr.plan.schema import suggestion
-from tvqsr.score import fidelity, learned
-from tvqsr.score.paper import PAPER
+from tvqsr.plan.protocols import check_protocol
+from tvqsr.plan.pyiqa_metrics import PREFIX
+from tvqsr.score import colours as by
+from tvqsr.score.any_metric import any_of_pyiqa
+from tvqsr.score.colours import Colours
+from tvqsr.score.fidelity import lr_psnr, psnr
+from tvqsr.score.learned_protocols import LEARNED
+from tvqsr.score.picture import Picture
 from tvqsr.score.protocol import PairScore, Protocol
+from tvqsr.score.set_protocols import OF_SETS
+from tvqsr.score.similarity import MS_SSIM_LEAST, WINDOW, ms_ssim, ssim
 
-FID = learned.PyiqaMetric("fid")
+WINDOWS = "11x11 Gaussian of 1.5, valid positions"
+CUT_OFF = "negative structure terms set to 0"
+AS_FEMASR = "as FeMaSR and AdaCode report it"
 
 
-def _by_formula(score: Callable[[Pixels, Pixels], float]) -> PairScore:
+def _psnr(name: str, title: str, colours: Colours, told: str, crops: bool = True) -> Protocol:
+    """PSNR of some colours."""
+    score = _by_formula(lambda sr, hr: psnr(sr, hr, colours))
+    told = f"dB, {told}, 8-bit images, {'border cropped' if crops else 'whole image'}, epsilon 1e-8"
+    return Protocol(name, title, True, told, 2, colours.name, colours.rounding, crops=crops, of_pair=score)
+
+
+def _ssim(
+    name: str, title: str, colours: Colours, told: str, crops: bool = True, least: float | None = None
+) -> Protocol:
+    """SSIM of some colours, as defined or with structure terms cut off below."""
+    score = _by_formula(lambda sr, hr: ssim(sr, hr, colours, least))
+    told = ", ".join(
+        [told, WINDOWS, *([CUT_OFF] if least is not None else []), "border cropped" if crops else "whole image"]
+    )
+    library = ("tvqsr", "numpy", "scipy")
+    about = (name, title, True, told, 4, colours.name, colours.rounding)
+    return Protocol(*about, library=library, crops=crops, smallest=WINDOW, of_pair=score)
+
+
+def _by_formula(score: Callable[[Picture, Picture], float]) -> PairScore:
     """A score without a network: the device does not matter."""
     return lambda sr, hr, _device: score(sr, hr)
 
 
-OWN = (
+BY_FORMULA = (
+    _psnr("psnr_y", "PSNR-Y", by.Y, "BT.601 studio-range luma"),
+    _ssim("ssim_y", "SSIM-Y", by.Y, "BT.601 studio-range luma not rounded"),
+    _psnr("psnr_rgb", "PSNR-RGB", by.RGB, "RGB"),
+    _ssim("ssim_rgb", "SSIM-RGB", by.RGB, "mean over RGB"),
     Protocol(
-        "psnr_y",
-        "PSNR-Y",
+        "ms_ssim",
+        "MS-SSIM",
         True,
-        "dB, BT.601 studio-range luma, 8-bit images, border cropped, epsilon 1e-8 (80 dB for equal images)",
-        2,
-        crops=True,
-        of_pair=_by_formula(fidelity.psnr_y),
-    ),
-    Protocol(
-        "ssim_y",
-        "SSIM-Y",
-        True,
-        "BT.601 studio-range luma not rounded, 11x11 Gaussian of 1.5, valid positions, border cropped",
+        "as pyiqa `ms_ssim` with its defaults: full-range luma of YIQ rounded to 8 bits, five scales, "
+        f"{WINDOWS}, {CUT_OFF}, whole image",
         4,
-        crops=True,
-        smallest=11,
-        of_pair=_by_formula(fidelity.ssim_y),
-    ),
-    Protocol(
-        "psnr_rgb",
-        "PSNR-RGB",
-        True,
-        "dB, RGB, 8-bit images, border cropped, epsilon 1e-8",
-        2,
-        crops=True,
-        of_pair=_by_formula(fidelity.psnr_rgb),
-    ),
-    Protocol(
-        "ssim_rgb",
-        "SSIM-RGB",
-        True,
-        "mean over RGB, 11x11 Gaussian of 1.5, valid positions, border cropped",
-        4,
-        crops=True,
-        smallest=11,
-        of_pair=_by_formula(fidelity.ssim_rgb),
+        by.YIQ_ROUNDED.name,
+        by.YIQ_ROUNDED.rounding,
+        library=("tvqsr", "numpy", "scipy"),
+        smallest=MS_SSIM_LEAST,
+        of_pair=_by_formula(lambda sr, hr: ms_ssim(sr, hr, by.YIQ_ROUNDED)),
     ),
     Protocol(
         "lr_psnr",
@@ -64,8 +70,10 @@ OWN = (
         True,
         "dB, RGB, after MATLAB bicubic x1/4 of both, whole image",
         2,
+        by.RGB.name,
+        "8-bit images, rounded again after each pass of the shrinking",
         smallest=4,
-        of_pair=_by_formula(fidelity.lr_psnr),
+        of_pair=_by_formula(lr_psnr),
     ),
     Protocol(
         "ae_psnr",
@@ -74,36 +82,53 @@ OWN = (
         "dB, PSNR-Y of both images after the auto-encoder that this preset trained for AESOP (`aesop.autoencoder`, "
         "first seed), 8-bit images before and after, border cropped after",
         2,
+        by.Y.name,
+        by.Y.rounding,
+        network="aesop.autoencoder of this preset, first seed",
+        library=("tvqsr", "numpy", "torch"),
         autoencoded=True,
         crops=True,
-        of_pair=_by_formula(fidelity.psnr_y),
+        of_pair=_by_formula(lambda sr, hr: psnr(sr, hr, by.Y)),
     ),
-    Protocol(
-        "lpips_alex",
-        "LPIPS",
-        False,
-        "LPIPS v0.1, AlexNet, `lpips` package, RGB in [-1, 1], whole image",
-        4,
-        smallest=32,
-        load=learned.load_alex,
-        of_pair=learned.lpips_alex,
+    _psnr(
+        "psnr_y_pyiqa",
+        "PSNR-Y (pyiqa)",
+        by.Y,
+        "as pyiqa `psnr` with test_y_channel=True, color_space=ycbcr: BT.601 studio-range luma",
+        crops=False,
     ),
-    Protocol(
-        "fid",
-        "FID",
-        False,
-        "pyiqa `fid` (clean resize, 2015 Inception) of whole images against HR; biased below 2048 images",
-        2,
-        load=FID.load,
-        of_set=FID.of_set,
+    _ssim(
+        "ssim_y_pyiqa",
+        "SSIM-Y (pyiqa)",
+        by.Y_ROUNDED,
+        "as pyiqa `ssim` with test_y_channel=True, color_space=ycbcr: BT.601 studio-range luma rounded to 8 bits",
+        crops=False,
+        least=0.0,
+    ),
+    _psnr(
+        "psnr_yiq",
+        "PSNR-Y (YIQ)",
+        by.YIQ,
+        f"as pyiqa `psnr` with test_y_channel=True and its default colours, {AS_FEMASR}: full-range luma of YIQ, "
+        "1.32 dB below that of YCbCr",
+    ),
+    _ssim(
+        "ssim_yiq",
+        "SSIM-Y (YIQ)",
+        by.YIQ_ROUNDED,
+        f"as pyiqa `ssim` with test_y_channel=True and its default colours, {AS_FEMASR}: full-range luma of YIQ "
+        "rounded to 8 bits",
+        least=0.0,
     ),
 )
-PROTOCOLS = {protocol.name: protocol for protocol in (*OWN, *PAPER)}
+PROTOCOLS = {protocol.name: protocol for protocol in (*BY_FORMULA, *LEARNED, *OF_SETS)}
 
 
 def protocols(names: Iterable[str], where: str) -> list[Protocol]:
     """Protocols by name, in the order given. Raises UserError for an unknown one."""
-    for name in names:
-        if name not in PROTOCOLS:
-            raise UserError(f"{where}: unknown protocol `{name}`{suggestion(name, PROTOCOLS)}")
-    return [PROTOCOLS[name] for name in names]
+    return [_protocol(name, where) for name in names]
+
+
+def _protocol(name: str, where: str) -> Protocol:
+    check_protocol(name, where)
+    return any_of_pyiqa(name) if name.startswith(PREFIX) else PROTOCOLS[name]

@@ -12,14 +12,19 @@ from torch import Tensor
 from tvqsr.console import say
 from tvqsr.contract import Trained
 from tvqsr.errors import UserError
+from tvqsr.fetch.archive import NotFetchedError, fetch_archive
+from tvqsr.fetch.record import record_path
 from tvqsr.files import read_json, sha256, write_json, write_text, written_beside
 from tvqsr.nn.safe_load import read_safely
 from tvqsr.plan import Plan, Run
+from tvqsr.plan.archive import ArchiveSpec
 from tvqsr.plan.method import ReleasedSpec
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import provenance
 from tvqsr.train.weights import save_weights
 
+ARRIVING = ".arriving"
+"""Folder below `downloads/` of files that are on their way."""
 WRAPPERS = ("params_ema", "params", "state_dict")
 """Under what a checkpoint may hold its weights; the running average first, since that is what was published."""
 
@@ -86,22 +91,34 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _fetch(spec: ReleasedSpec, path: Path) -> None:
-    say(f"fetching {spec.place}")
+    """By our own transfer, and not the Hub's, so that resuming and faults are the same everywhere."""
     try:
-        if spec.hub:
-            from huggingface_hub import hf_hub_download
-
-            hf_hub_download(spec.hub, spec.file, revision=spec.revision, local_dir=path.parent)
-        else:
-            import pooch
-
-            with written_beside(path) as beside:
-                pooch.HTTPDownloader(timeout=60, progressbar=False)(spec.url, beside, None)
+        # Not beside the checkpoint, where `_keep` writes the record of what was seen first.
+        source = ArchiveSpec(addresses=(_address(spec, path),))
+        fetched = fetch_archive(path.name, source, path.parent / ARRIVING, say)
+        record_path(fetched).unlink()
+        fetched.replace(path)
+    except NotFetchedError as error:
+        raise _not_fetched(spec, path, error.failures) from None
     except OSError as error:
-        raise UserError(
-            f"{spec.place}: cannot be fetched ({str(error).splitlines()[0]}); "
-            f"get it by hand and give it to `tvqsr import-weights`, or put it at {path}"
-        ) from None
+        raise _not_fetched(spec, path, str(error)) from None
+
+
+def _address(spec: ReleasedSpec, path: Path) -> str:
+    from huggingface_hub import constants
+
+    if spec.url:
+        return spec.url
+    if constants.HF_HUB_OFFLINE:
+        raise _not_fetched(spec, path, "HF_HUB_OFFLINE is set")
+    return f"{constants.ENDPOINT}/{spec.hub}/resolve/{spec.revision}/{spec.file}"
+
+
+def _not_fetched(spec: ReleasedSpec, path: Path, why: str) -> UserError:
+    return UserError(
+        f"{spec.place}: cannot be fetched ({' '.join(why.split())[:200]}); "
+        f"get it by hand and give it to `tvqsr import-weights`, or put it at {path}"
+    )
 
 
 def _checked(path: Path, place: Path, spec: ReleasedSpec) -> dict[str, Any]:

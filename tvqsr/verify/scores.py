@@ -11,7 +11,9 @@ import pandas as pd
 
 from tvqsr.files import read_json, sha256
 from tvqsr.plan.protocols import ABSENT, unavailable
-from tvqsr.score.pairs import WHOLE_SET, PairFiles, Score, score_pairs
+from tvqsr.report.scores import WHOLE_SET
+from tvqsr.score.pairs import score_pairs
+from tvqsr.score.photos import Conditions, PairFiles
 from tvqsr.score.protocol import Protocol
 from tvqsr.score.protocols import protocols
 from tvqsr.verify.bundle import Bundle
@@ -103,17 +105,13 @@ def _again(bundle: Bundle, entry: str, seed: int, testset: str, sample: Sample, 
     cells = zip(table.image, table.protocol, strict=True)
     values = dict(zip(cells, table.value, strict=True))
     wrong = []
-    for score in _scored(pairs, wanted, bundle.plan.crop_on(testset)):
+    for score in score_pairs(pairs, wanted, Conditions(bundle.plan.crop_on(testset))):
         stored = float(values.get((score.image, score.protocol), float("nan")))
         found = float("nan") if score.value is None else score.value
         if not _same(stored, found, known[score.protocol]):
             wrong.append(f"{score.image} under {score.protocol} is {found:.6g}, the table has {stored:.6g}")
     if wanted:
         yield compared(f"{subject} ({', '.join(name for name, _, _ in pairs)})", not wrong, "; ".join(wrong))
-
-
-def _scored(pairs: list[PairFiles], wanted: list[Protocol], crop: int) -> list[Score]:
-    return score_pairs(pairs, wanted, crop, downloads=False, device="cpu")
 
 
 def _pairs(bundle: Bundle, entry: str, seed: int, testset: str, sample: Sample) -> list[PairFiles]:

@@ -29,7 +29,7 @@ rule score:
         PATHS.scores("{entry}", "{seed}", "{testset}"),
     log:
         PATHS.logs / "score" / "{entry}" / "seed{seed}" / "{testset}.log",
-    threads: 1
+    threads: PLAN.preset.runtime.threads
     resources:
         gpu=PLAN.preset.runtime.gpus,
     params:

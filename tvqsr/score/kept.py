@@ -1,0 +1,69 @@
+"""Features of references on disk, for the methods that are scored after: bounded, checked, safe for several jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from tvqsr.files import remove_leftovers, sha256, written_beside
+from tvqsr.score.picture import Arrays, MakeArrays
+
+LIMIT = 2 * 1024**3
+"""Bytes that a folder may hold; what does not fit is computed each time."""
+
+WRITING = Lock()
+"""One thread of a process at a time: what a process was writing counts as left over to itself."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A folder of arrays, each file named by the digest of all that it was computed from."""
+
+    folder: Path
+    limit: int = LIMIT
+
+    def of_file(self, file: Path) -> Callable[[Any, MakeArrays], Arrays]:
+        """The same for what is made from an image file and something else."""
+        digest = sha256(file)
+        return lambda made_from, make: self.once([digest, made_from], make)
+
+    def once(self, made_from: Any, make: MakeArrays) -> Arrays:
+        """Arrays of that origin (anything JSON can say), made if they are not here or damaged."""
+        name = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
+        path = self.folder / f"{name}.npz"
+        found = _read(path)
+        if found is not None:
+            return found
+        made = make()
+        self._write(path, made)
+        return made
+
+    def _write(self, path: Path, arrays: Arrays) -> None:
+        with WRITING:
+            if self._used() + sum(array.nbytes for array in arrays) > self.limit:
+                return
+            with written_beside(path) as beside, beside.open("wb") as file:
+                np.savez(file, *arrays)
+
+    def _used(self) -> int:
+        if not self.folder.is_dir():
+            return 0
+        remove_leftovers(self.folder)
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+
+def _read(path: Path) -> Arrays | None:
+    """Arrays of a file; None where it is absent, or not whole: each array in it has a checksum."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return [stored[f"arr_{number}"] for number in range(len(stored.files))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,57 @@
+"""Whether a protocol can be computed here; its network is loaded then."""
+
+from __future__ import annotations
+
+from pickle import UnpicklingError
+
+from scipy.io.matlab import MatReadError
+
+from tvqsr.errors import UserError
+from tvqsr.plan.protocols import ABSENT, unavailable, weights_of
+from tvqsr.plan.pyiqa_metrics import PREFIX
+from tvqsr.score.any_metric import FAILURES, no_network
+from tvqsr.score.protocol import Protocol
+from tvqsr.score.weights import fetch
+
+DAMAGED = (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError, MatReadError)
+"""What loading raises where weights are not what they should be."""
+
+
+def why_not(protocol: Protocol, downloads: bool, device: str) -> str | None:
+    """Why a protocol cannot be computed here, or None; its network is ready then.
+
+    Raises UserError for weights that are here but damaged.
+    """
+    if protocol.name.startswith(PREFIX):
+        return _why_not_by_pyiqa(protocol, downloads, device)
+    reason = unavailable(protocol.name, downloads) or fetch(protocol.name)
+    if reason is None and protocol.load:
+        try:
+            protocol.load(device)
+        except DAMAGED as error:
+            files = ", ".join(str(file.target) for file in weights_of(protocol.name))
+            raise UserError(
+                f"{protocol.name}: cannot be loaded ({_told(error)}); if its weights are damaged, replace {files}"
+            ) from None
+    return reason
+
+
+def _why_not_by_pyiqa(protocol: Protocol, downloads: bool, device: str) -> str | None:
+    """The same where nobody but pyiqa knows which weights there are."""
+    assert protocol.load
+    try:
+        if downloads:
+            protocol.load(device)
+        else:
+            with no_network():
+                protocol.load(device)
+    except (*DAMAGED, *FAILURES) as error:
+        remedy = (
+            "" if downloads else "; allow downloads (`downloads: true` in the preset, `--download` of `tvqsr score`)"
+        )
+        return f"{ABSENT} or unfit: pyiqa cannot load `{protocol.name.removeprefix(PREFIX)}` ({_told(error)}){remedy}"
+    return None
+
+
+def _told(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,0 +1,78 @@
+"""Scores of whole sets: features of SR and HR, computed once for all distances that look at them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from tvqsr.console import say
+from tvqsr.files import sha256
+from tvqsr.plan.protocols import weights_of
+from tvqsr.score.distances import Features
+from tvqsr.score.features import Seen
+from tvqsr.score.kept import Kept
+from tvqsr.score.photos import NO_HR, WHOLE_SET, Conditions, Photo, Score, finite
+from tvqsr.score.protocol import Protocol
+
+ONE_IMAGE = "one image is no distribution: two or more are needed"
+
+
+def score_sets(
+    photos: Sequence[Photo],
+    methods: int,
+    wanted: Sequence[Protocol],
+    reasons: Mapping[str, str | None],
+    conditions: Conditions,
+) -> list[list[Score]]:
+    """Scores of each method under the protocols that are of sets, in their order.
+
+    Of the photos that have HR; `reasons` say which protocols cannot be computed.
+    """
+    of_sets = [protocol for protocol in wanted if protocol.of_set]
+    with_hr = [photo for photo in photos if photo.hr]
+    alone = NO_HR if not with_hr else ONE_IMAGE if len(with_hr) == 1 else None
+    scores: list[dict[str, Score]] = [{} for _ in range(methods)]
+    for seen in dict.fromkeys(protocol.seen for protocol in of_sets if protocol.seen):
+        mine = [protocol for protocol in of_sets if protocol.seen == seen]
+        here = [protocol for protocol in mine if not (alone or reasons[protocol.name])]
+        for protocol in mine:
+            absent = Score(WHOLE_SET, protocol.name, None, alone or reasons[protocol.name])
+            for found in scores:
+                found[protocol.name] = absent
+        if here:
+            hr = _of_references(seen, here[0], with_hr, conditions)
+            for method, found in enumerate(scores):
+                sr = seen.features([photo.sr[method] for photo in with_hr], conditions.device, conditions.workers)
+                found |= {protocol.name: _score(protocol, sr, hr) for protocol in here}
+    return [[found[protocol.name] for protocol in of_sets] for found in scores]
+
+
+def _score(protocol: Protocol, sr: Features, hr: Features) -> Score:
+    assert protocol.of_set and protocol.seen
+    distance = protocol.of_set(sr, hr)
+    note = f"n = {len(sr)} {'patches' if protocol.seen.patch else 'images'}"
+    if len(sr) < protocol.biased_below:
+        note += f", biased upwards below {protocol.biased_below}"
+        say(f"{protocol.name}: {note}")
+    return dataclasses.replace(finite(WHOLE_SET, protocol, distance.value), error=distance.error, note=note)
+
+
+def _of_references(seen: Seen, protocol: Protocol, photos: Sequence[Photo], conditions: Conditions) -> Features:
+    """Features of HR, kept for the next method where there is a place for them."""
+    files = [photo.hr for photo in photos if photo.hr]
+
+    def make() -> Features:
+        return seen.features(files, conditions.device, conditions.workers)
+
+    if conditions.kept is None:
+        return make()
+    made_from = {
+        "extractor": seen.extractor.name,
+        "patch": seen.patch,
+        "weights": [sha256(file.target) for file in weights_of(protocol.name)],
+        "device": conditions.device,
+        "libraries": protocol.about(0)["library"],
+        "images": [sha256(file) for file in files],
+    }
+    (features,) = Kept(conditions.kept).once(made_from, lambda: [make()])
+    return features
