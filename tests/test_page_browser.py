@@ -68,6 +68,15 @@ def test_every_section_shows_something(page: Page) -> None:
         assert page.locator(f"#{plot}-numbers tbody tr").count() > 0, plot
 
 
+def test_plots_keep_within_their_places(page: Page) -> None:
+    """Several panels side by side share the width, whenever each was drawn."""
+    drawn(page, *PLOTS)
+    places = page.locator(".js-plotly-plot")
+    widths = places.evaluate_all("all => all.map(p => [p.clientWidth, p.querySelector('svg.main-svg').clientWidth])")
+    assert len(widths) > len(PLOTS)
+    assert all(abs(place - plot) <= 1 for place, plot in widths), widths
+
+
 def column(page: Page, testset: str, protocol: str) -> list[str]:
     """First lines of the cells of a column of the main table that is shown."""
     panel = page.locator(f".panel[data-table=main][data-testset={testset}]")

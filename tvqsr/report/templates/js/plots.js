@@ -80,7 +80,9 @@ function startCodebook() {
     canvas.replaceChildren();
     const rows = [["Curve", "Protocol", "Codes", "Value", "95% interval"]], methods = [...new Set(panels.flatMap(([, lines]) => lines.map((line) => line.method)))];
     const looks = methods.map((method, at) => ({ colour: ["#0072B2", "#D55E00", "#009E73", "#CC79A7"][at % 4], marker: ["o", "s", "^", "D"][at % 4], reads: "lr", name: method }));
-    for (const [measure, lines] of panels) {
+    // All panels before the first is drawn: a plot takes the width that it finds.
+    const targets = panels.map(() => canvas.appendChild(make("div", { role: "img" })));
+    for (const [at, [measure, lines]] of panels.entries()) {
       const title = measure === "published" ? "FID" : data.protocols[measure].title;
       const traces = lines.map((line) => {
         const look = looks[methods.indexOf(line.method)], paint = colour(look);
@@ -89,7 +91,8 @@ function startCodebook() {
           error_y: bars(line.means.map((mean, at) => [mean, line.lows[at], line.highs[at]]), { color: paint }), text: line.sizes.map(() => escaped(line.title)), hovertemplate: "<b>%{text}</b><br>%{x} codes: %{y}<extra></extra>" };
       });
       const sizes = [...new Set(lines.flatMap((line) => line.sizes))].sort((a, b) => a - b);
-      const target = canvas.appendChild(make("div", { role: "img", "aria-label": `${title} against the number of codes. Its numbers are in the table below.` }));
+      const target = targets[at];
+      target.setAttribute("aria-label", `${title} against the number of codes. Its numbers are in the table below.`);
       const where = measure === "published" ? "FID as published, ImageNet-Test" : `${title}, ${state.testset}`;
       globalThis.Plotly.newPlot(target, traces, layout({ height: 330, title: { text: escaped(where), font: { size: 14 } }, margin: { l: 56, r: 16, t: 40, b: 60 },
         xaxis: { type: "log", tickvals: sizes, ticktext: sizes.map(String), title: { text: "codes" } }, yaxis: { title: { text: measure === "published" ? "FID (lower is better)" : betterAxis(measure) } } }), config);
