@@ -22,16 +22,18 @@ def rows(entry: str, seed: int, values: list[float], protocol: str = "psnr_y", h
     return pd.DataFrame([about | {"image": image, "value": value} for image, value in zip(images, values, strict=True)])
 
 
+AHEAD = [1.0, 1.2, 0.8, 1.1, 0.9, -0.1, 1.0, 1.0, 1.0]
+
+
 @pytest.fixture
 def scored(tiny_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Two entries of two seeds: the first ahead by 1 on every image but one; in LPIPS, lower by 0.1 everywhere."""
-    base = [20.0, 25.0, 30.0, 22.0, 28.0, 31.0]
-    ahead = [1.0, 1.2, 0.8, 1.1, 0.9, -0.1]
+    base = [20.0, 25.0, 30.0, 22.0, 28.0, 31.0, 24.0, 27.0, 29.0]
     frames = []
     for seed, shift in ((0, 0.1), (1, -0.1)):
         frames += [rows("vq", seed, base)]
-        frames += [rows("tvq", seed, [a + b + shift for a, b in zip(base, ahead, strict=True)])]
-        frames += [rows("vq", seed, [0.5] * 6, "lpips_alex", False), rows("tvq", seed, [0.4] * 6, "lpips_alex", False)]
+        frames += [rows("tvq", seed, [a + b + shift for a, b in zip(base, AHEAD, strict=True)])]
+        frames += [rows("vq", seed, [0.5] * 9, "lpips_alex", False), rows("tvq", seed, [0.4] * 9, "lpips_alex", False)]
     frames += [rows("bicubic", 0, [value + 5 for value in base])]
     monkeypatch.setattr(module, "load_scores", lambda plan, entries: pd.concat(frames, ignore_index=True))
     return tiny_plan
@@ -40,11 +42,11 @@ def scored(tiny_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
 def test_a_pair_is_compared_image_by_image(scored: Plan) -> None:
     table = compare(scored, ["tvq", "vq"], "photos_test", ["psnr_y"])
     (row,) = table.to_dict("records")
-    assert row["ahead"] == pytest.approx(np.mean([1.0, 1.2, 0.8, 1.1, 0.9, -0.1]))
+    assert row["ahead"] == pytest.approx(np.mean(AHEAD))
     assert row["low"] < row["ahead"] < row["high"]
-    assert (row["won"], row["images"], row["decided"]) == (5, 6, True)
+    assert (row["won"], row["images"], row["decided"]) == (8, 9, True)
     assert row["by_seed"] == pytest.approx([row["ahead"] + 0.1, row["ahead"] - 0.1])
-    assert row["p"] == pytest.approx(2 * (1 + 6) / 2**6)
+    assert row["p"] == pytest.approx(2 * (1 + 9) / 2**9)
 
 
 def test_the_other_way_round_is_the_same_behind(scored: Plan) -> None:
@@ -57,7 +59,7 @@ def test_the_other_way_round_is_the_same_behind(scored: Plan) -> None:
 def test_lower_is_ahead_where_lower_is_better(scored: Plan) -> None:
     row = compare(scored, ["tvq", "vq"], "photos_test", ["lpips_alex"]).iloc[0]
     assert row.ahead == pytest.approx(0.1)
-    assert row.won == 6
+    assert row.won == 9
 
 
 def test_seeds_that_disagree_leave_a_pair_open(scored: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.test_claims import FID, measured, paper_verdict, with_entry
+from tests.test_claims import VALUE, measured, paper_verdict, with_entry
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
 
@@ -83,15 +83,15 @@ def test_photos_from_elsewhere_under_a_published_name_are_other_data(
 ) -> None:
     (workspace / "mine").mkdir()
     shutil.copy(photo, workspace / "mine")
-    score = [measured("tvqrap_released", "fid", "imagenet_test", 26.5)]
-    differing(paper_verdict(score, *FID, datasets={"imagenet_test": spec}), words)
+    score = [measured("tvqrap_released", "lpips_alex", "imagenet_test", 0.21)]
+    differing(paper_verdict(score, "tvqrap.main_lpips", "tvqrap_released", datasets={"imagenet_test": spec}), words)
 
 
 @pytest.mark.parametrize(("photos", "expected"), [(2999, "protocol differs"), (3000, "reproduced")])
 def test_part_of_a_test_set_is_other_data(workspace: Path, photos: int, expected: str) -> None:
     images = [{"name": str(number)} for number in range(photos)]
     write_json(Plan.load("paper").paths.manifest("imagenet_test"), {"images": images})
-    found = paper_verdict([measured("tvqrap_released", "fid", "imagenet_test", 26.5)], *FID)
+    found = paper_verdict([measured("tvq_rec_released", "psnr_y", "imagenet_test", 26.3)], *VALUE)
     assert found.verdict == expected
     assert photos == 3000 or "imagenet_test has 2999 photos here, 3000 as published" in found.why
 
@@ -105,10 +105,10 @@ def test_a_time_is_judged_on_the_published_machine_only(workspace: Path) -> None
 
 
 def test_other_training_photos_are_other_data_but_not_for_the_authors_weights(workspace: Path, photo: Path) -> None:
-    scores = [measured(entry, "fid", "imagenet_test", 26.5) for entry in ("tvqrap", "tvqrap_released")]
+    scores = [measured(entry, "psnr_y", "imagenet_test", 26.3) for entry in ("tvq_rec", "tvq_rec_released")]
     folder = photo.parent / "photos"
     folder.mkdir()
     photo.rename(folder / photo.name)
-    mine = paper_verdict(scores, "tvqrap.main_fid", "tvqrap", train_photos=str(folder))
+    mine = paper_verdict(scores, "tvqrap.tokenizer_psnr", "tvq_rec", train_photos=str(folder))
     differing(mine, "not on the paper's")
-    assert paper_verdict(scores, *FID, train_photos=str(folder)).verdict == "reproduced"
+    assert paper_verdict(scores, *VALUE, train_photos=str(folder)).verdict == "reproduced"

@@ -55,11 +55,33 @@ def _ends(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 def decided(interval: tuple[float, float], by_seed: Sequence[float]) -> int:
     """1 if a lead is decided, -1 if a lag is, else 0.
 
-    Decided is what has an interval that excludes zero and points the same way in every seed alone.
+    Decided is what has an interval that excludes zero and points the same way in every seed alone, of which there must
+    be one. A percentile interval is too narrow for few images: ask `flip_test`, too.
     """
-    if interval[0] > 0 and all(value > 0 for value in by_seed):
+    if interval[0] > 0 and min(by_seed, default=0.0) > 0:
         return 1
-    return -1 if interval[1] < 0 and all(value < 0 for value in by_seed) else 0
+    return -1 if interval[1] < 0 and max(by_seed, default=0.0) < 0 else 0
+
+
+def flip_test(differences: Sequence[float]) -> float:
+    """One-sided p of the sign-flip test: how likely so large a mean is where each sign is a coin's.
+
+    Exact up to 13 differences (of four it reaches no 5%), by `RESAMPLES` draws beyond.
+    """
+    from scipy.stats import permutation_test
+
+    sample = np.asarray(differences, dtype=np.float64)
+    found = permutation_test(
+        (sample,),
+        lambda values, axis: values.mean(axis=axis),
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=RESAMPLES,
+        batch=BATCH,
+        vectorized=True,
+        rng=np.random.default_rng(SEED),
+    )
+    return float(found.pvalue)
 
 
 def sign_test(differences: Sequence[float]) -> float:

@@ -18,6 +18,7 @@ from tvqsr.report.not_run import not_made, not_run, why_absent
 from tvqsr.report.paired import leads
 from tvqsr.report.scores import load_scores, per_image
 from tvqsr.report.values import value_verdict
+from tvqsr.statistics import LEVEL
 
 FEW_IMAGES = 10
 """Below this many, a percentile bootstrap covers clearly less than its 95% (87% for five)."""
@@ -35,7 +36,7 @@ Verdict = Literal[
     "not run",
 ]
 DECIDED: dict[int, Verdict] = {1: "ordering holds", 0: "undecided", -1: "ordering reversed"}
-"""By `Lead.decided`: of the interval over images and every seed alone."""
+"""By `Lead.decided`: of the interval over images, every seed alone and the sign-flip test, one-sided each way."""
 
 COLUMNS = [
     *("claim", "kind", "statement", "verdict", "measured", "reported", "why", "published_on", "tested_on", "protocol"),
@@ -128,6 +129,8 @@ def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str, repo
     )
     if len(difference) < FEW_IMAGES:
         why += f"; with fewer than {FEW_IMAGES} images a bootstrap interval is too narrow"
+    if 2.0 ** -len(difference) > LEVEL:
+        why += f", and of {len(difference)} no test can decide"
     return told | {"verdict": DECIDED[lead.decided], "why": why}
 
 

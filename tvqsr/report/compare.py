@@ -14,7 +14,7 @@ from tvqsr.plan.schema import suggestion
 from tvqsr.report.claims import FEW_IMAGES
 from tvqsr.report.paired import Lead, leads
 from tvqsr.report.scores import WHOLE_SET, load_scores
-from tvqsr.statistics import detectable, holm
+from tvqsr.statistics import LEVEL, detectable, holm
 
 
 def compare(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequence[str]) -> pd.DataFrame:
@@ -23,8 +23,9 @@ def compare(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequenc
     `ahead` is the mean over images of the first entry's advantage, seeds averaged, positive where it is better
     whichever way the protocol points, and `low` and `high` its 95% bootstrap interval. `p` is of the sign test,
     `p_holm` corrected over all pairs of the protocol. `by_seed` holds the advantage of each common seed, `detectable`
-    the least difference that as many images would show. An advantage is `decided` if the interval excludes zero and
-    every seed alone agrees. Raises UserError for an entry, test set or protocol that the plan does not have.
+    the least difference that as many images would show. An advantage is `decided` if it is a decided lead
+    (`Lead.decided`), by most images, and `p_holm` reaches 5%. Raises UserError for an entry, test set or protocol that
+    the plan does not have.
     """
     _check(plan, entries, testset, protocols)
     scores = load_scores(plan, entries)
@@ -57,7 +58,7 @@ def told(table: pd.DataFrame, testset: str) -> str:
         }
     )
     few = (
-        f"\n\nWith fewer than {FEW_IMAGES} images the intervals are too narrow."
+        f"\n\nWith fewer than {FEW_IMAGES} images intervals are too narrow, and of five the sign test reaches no 5%."
         if min(table.images) < FEW_IMAGES
         else ""
     )
@@ -85,7 +86,7 @@ def _row(lead: Lead, p: float, corrected: float) -> dict[str, Any]:
         "ahead": lead.mean,
         "low": lead.interval[0],
         "high": lead.interval[1],
-        "decided": lead.decided != 0,
+        "decided": lead.decided != 0 and lead.most == lead.decided and corrected <= LEVEL,
         "won": int((lead.by_image > 0).sum()),
         "images": len(lead.by_image),
         "p": p,

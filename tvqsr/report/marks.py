@@ -36,11 +36,11 @@ def marked(summary: pd.DataFrame, scores: pd.DataFrame, rivals: Collection[str])
 def marks(scores: pd.DataFrame, rivals: Collection[str]) -> dict[str, str]:
     """Entry -> mark, of the rivals' scores under one protocol on one test set.
 
-    The best is the rival of the best mean if its lead over every other is decided (`tvqsr.statistics.decided`) and the
-    sign tests of these leads all are below `LEVEL` after Holm's correction; the second likewise among those that the
-    best leaves, and only if there is a best. That all leads are asked for keeps the marks of a column within `LEVEL`
-    even without correction (an intersection-union test, then one after the other); with it, each single lead that
-    a mark asserts is, too. The sign test is exact for any number of images: of five it reaches no 5%.
+    The best is the rival of the best mean if its lead over every other is decided (`Lead.decided`), most images are in
+    its favour, and the sign tests of these leads all are below `LEVEL` after Holm's correction; the second likewise
+    among those that the best leaves, and only if there is a best. That all leads are asked for keeps the marks of a
+    column within `LEVEL` even without correction (an intersection-union test, then one after the other); with it, each
+    single lead that a mark asserts is, too. The sign test is exact for any number of images: of five it reaches no 5%.
     """
     measured = scores[scores.entry.isin(rivals)].dropna(subset=["value"])
     found: dict[str, str] = {}
@@ -98,4 +98,4 @@ def _all_decided(measured: pd.DataFrame, leader: str, others: Sequence[str]) -> 
     # The sign tests first: they cost nothing, and mostly decide.
     if len(found) < len(others):
         return False
-    return max(holm([lead.p for lead in found])) <= LEVEL and all(lead.decided == 1 for lead in found)
+    return max(holm([lead.p for lead in found])) <= LEVEL and all(lead.most == lead.decided == 1 for lead in found)

@@ -17,8 +17,9 @@ from tvqsr.report.scores import summarise
 def value_verdict(plan: Plan, claim: Claim, entry: str, scores: pd.DataFrame, outside: bool) -> dict[str, Any]:
     """What was measured of an entry, whose scores are given, against what a claim reports of it.
 
-    `reproduced` inside the claim's tolerance or, of what was trained here, where the 95% interval over images holds the
-    published number, else `differs`; `protocol differs` where the two cannot be compared. `outside` as in `ClaimFile`.
+    `reproduced` inside the claim's tolerance or, of what was trained here with several seeds, within twice their
+    standard deviation, else `differs`; `protocol differs` where the two cannot be compared. `outside` as in
+    `ClaimFile`.
     """
     reported = claim.reported[entry]
     published = "unknown" if reported is None else f"{reported:g}"
@@ -68,18 +69,18 @@ def _measured(scores: pd.DataFrame, protocol: str) -> pd.DataFrame | None:
 def _against(row: pd.Series, reported: float, claim: Claim, trained: bool) -> dict[str, Any]:
     """Whether a number that can be compared is the published one.
 
-    Images that were given, and those of weights that were, are what they are: photos being the same, nothing is left
-    to chance, and the interval excuses only what was `trained` here.
+    The photos are the published ones, so that the spread over them excuses nothing: what differs by chance is what was
+    `trained` here, by its seed. Images and weights that were given are what they are.
     """
     tolerance, digits = claim.tolerance or 0.0, int(row.decimals)
-    told = f"{_difference(row, reported)}, %s the tolerance of {tolerance:g}"
-    if abs(row["mean"] - reported) <= tolerance:
+    off, told = abs(row["mean"] - reported), f"{_difference(row, reported)}, %s the tolerance of {tolerance:g}"
+    if off <= tolerance:
         return {"verdict": "reproduced", "why": told % "inside"}
-    if not trained or pd.isna(row.low):
+    if not trained or pd.isna(row.seed_sd):
         return {"verdict": "differs", "why": told % "outside"}
-    inside = row.low <= reported <= row.high
-    interval = f"the 95% interval over images [{row.low:.{digits}f}, {row.high:.{digits}f}]"
-    why = f"{told % 'outside'}, {'but inside' if inside else 'and outside'} {interval}"
+    inside = off <= 2 * row.seed_sd
+    spread = f"twice the standard deviation of {int(row.seeds)} seeds, {row.seed_sd:.{digits}f}"
+    why = f"{told % 'outside'}, {'but inside' if inside else 'and outside'} {spread}"
     return {"verdict": "reproduced" if inside else "differs", "why": why}
 
 
