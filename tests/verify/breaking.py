@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from tvqsr.files import read_json, write_json
 from tvqsr.verify.outcome import Outcome
-from tvqsr.verify.scores import Sample
+from tvqsr.verify.rescored import Sample
 from tvqsr.verify.verify import verify
 
 EVERY = Sample(99, 0)
@@ -45,6 +45,44 @@ def _score_twice(bundle: Path) -> None:
     path = bundle / "scores/vq/seed1/photos_test.parquet"
     table = pd.read_parquet(path)
     pd.concat([table, table[:1]]).to_parquet(path, index=False)
+
+
+def _of_scores(edit: Callable[[pd.DataFrame], object], entry: str = "vq") -> Break:
+    def change(bundle: Path) -> None:
+        path = bundle / f"scores/{entry}/seed0/photos_test.parquet"
+        table = pd.read_parquet(path)
+        edit(table)
+        table.to_parquet(path, index=False)
+
+    return change
+
+
+def _told(**columns: Any) -> Break:
+    """Other words beside every score of an entry."""
+
+    def edit(table: pd.DataFrame) -> None:
+        for key, value in columns.items():
+            assert key in table
+            table[key] = value
+
+    return _of_scores(edit)
+
+
+def _n_a(table: pd.DataFrame) -> None:
+    rows = (table.protocol == "psnr_y") & (table.image == "test2")
+    table.loc[rows, "value"] = float("nan")
+    table["reason"] = table.reason.astype(object).where(~rows, "weights absent: somewhere")
+
+
+def _redefined_and_better(table: pd.DataFrame) -> None:
+    table["definition"] += " "
+    table.loc[table.image == "test3", "value"] += 6.0
+
+
+def _endless_scores(bundle: Path) -> None:
+    path = bundle / "scores/vq/seed0/photos_test.parquet"
+    table = pd.read_parquet(path)
+    table.loc[table.index.repeat(3000)].to_parquet(path, index=False)
 
 
 def _score_left_out(bundle: Path) -> None:
@@ -145,6 +183,24 @@ BROKEN: dict[str, tuple[Break, set[str], str]] = {
     "a score": (_score, {"rescored", "tables"}, "the table has"),
     "a score twice": (_score_twice, {"scores", "tables"}, "under psnr_y twice"),
     "a score left out": (_score_left_out, {"scores", "rescored", "tables"}, "lacks 1 rows: test0 under psnr_y"),
+    "an ordering turned round": (_told(higher_is_better=False), {"scores", "tables"}, "has higher_is_better `False`"),
+    "a protocol's title": (
+        _told(title="PSNR of us"),
+        {"scores", "tables"},
+        "has title `PSNR of us`, where this version",
+    ),
+    "a protocol's crop": (_told(crop=7), {"scores", "tables"}, "has crop `7`"),
+    "a protocol's decimals": (_told(decimals=1), {"scores", "tables"}, "has decimals `1`"),
+    "a protocol's colours": (_told(colours="grey"), {"scores"}, "has colours `grey`"),
+    "a protocol's rounding": (_told(rounding="none at all"), {"scores"}, "has rounding `none at all`"),
+    "a protocol's network": (_told(network="ours"), {"scores"}, "has network `ours`"),
+    "a score of a protocol defined otherwise": (
+        _of_scores(_redefined_and_better),
+        {"rescored", "tables"},
+        "test3 under psnr_y is ",
+    ),
+    "a score hidden as n/a": (_of_scores(_n_a), {"rescored", "tables"}, "test2 under psnr_y is "),
+    "millions of scores": (_endless_scores, {"scores"}, "has 24000 rows, where "),
     "scores of an entry missing": (
         _without("scores/vq/seed1/photos_test.parquet"),
         {"scores", "tables", "verdicts"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -48,6 +49,14 @@ def test_links_in_a_circle_are_refused(bundle: Path) -> None:
     (bundle / "one").symlink_to("two")
     (bundle / "two").symlink_to("one")
     with pytest.raises(UserError, match="is a link that leads"):
+        verify(bundle, EVERY)
+
+
+def test_a_pipe_that_waits_for_good_is_refused(bundle: Path) -> None:
+    path = bundle / "images/vq/seed0/photos_test/run.json"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=r"run\.json: is neither a file nor a folder"):
         verify(bundle, EVERY)
 
 

@@ -7,15 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from tests.conftest import Command
+from tests.conftest import Command, shared
 from tests.verify.breaking import BROKEN, EVERY, change, failures, swapped_image
 from tvqsr.cli import main
 from tvqsr.files import read_json, sha256
 from tvqsr.report.publish import publish
+from tvqsr.verify.outcome import Outcome
 from tvqsr.verify.report import same_table
-from tvqsr.verify.scores import Sample
+from tvqsr.verify.rescored import Sample
 from tvqsr.verify.verify import verify
 
 
@@ -103,13 +105,60 @@ def test_other_layouts_are_told_and_their_numbers_compared() -> None:
     assert same_table("t", "md", "Old words\n| A |\n| 1 |\n", "New words\n| A |\n| 1 |\n").status == "ok"
 
 
-def test_the_sample_is_drawn_by_the_seed(bundle: Path) -> None:
-    def drawn(seed: int) -> list[str]:
-        return [outcome.subject for outcome in verify(bundle, Sample(1, seed)) if outcome.check == "rescored"]
+def _rescored(bundle: Path, sample: Sample) -> list[Outcome]:
+    return [outcome for outcome in verify(bundle, sample) if outcome.check == "rescored"]
 
-    first = drawn(0)
-    assert first == drawn(0)
-    assert first != drawn(1)
+
+def test_formulas_score_every_image_whatever_is_drawn(bundle: Path) -> None:
+    """Whoever knows the draw alters the others."""
+    path = bundle / "scores/vq/seed0/photos_test.parquet"
+    table = pd.read_parquet(path)
+    for image in ("test0", "test1", "test2", "test3"):
+        better = table.assign(value=table.value + 6.0 * ((table.image == image) & (table.protocol == "psnr_y")))
+        better.to_parquet(path, index=False)
+        wrong = [outcome.why for outcome in _rescored(bundle, Sample(1, 0)) if outcome.status == "failed"]
+        assert len(wrong) == 1
+        assert wrong[0].startswith(f"{image} under psnr_y is ")
+
+
+@pytest.fixture
+def by_network(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle that is scored by a network, too, on a machine that has its weights."""
+    monkeypatch.setenv("TORCH_HOME", str(shared("weights", "torch_home")))
+    change(bundle / "plan.json", lambda plan: plan["preset"]["protocols"].append("lpips_squeeze"))
+    main(["score-entry", str(bundle), "bicubic", "photos_test", "--seed", "0"])
+    return bundle
+
+
+def _of_network(bundle: Path, sample: Sample) -> list[Outcome]:
+    mine = [outcome for outcome in _rescored(bundle, sample) if outcome.subject.startswith("bicubic")]
+    return [outcome for outcome in mine if "lpips_squeeze" in outcome.subject]
+
+
+def test_the_sample_for_networks_is_drawn_by_the_seed(by_network: Path) -> None:
+    drawn = [_of_network(by_network, Sample(1, seed))[0] for seed in (0, 0, 1, 2, 3)]
+    assert {outcome.status for outcome in drawn} == {"ok"}
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 1
+
+
+def test_no_sample_is_told_as_such(by_network: Path) -> None:
+    assert [outcome.why for outcome in _of_network(by_network, Sample(0, 0))] == [
+        "no sample was asked for (`--sample 0`)"
+    ]
+
+
+def test_what_had_no_weights_is_told_here_with_or_without_them(
+    by_network: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(tmp_path))
+        main(["score-entry", str(by_network), "bicubic", "photos_test", "--seed", "0"])
+        without = _of_network(by_network, EVERY)
+    assert [outcome.why for outcome in without] == ["weights of this metric are not on this machine"]
+    found = _of_network(by_network, EVERY)
+    assert [outcome.status for outcome in found] == ["not checked"]
+    assert found[0].why.startswith("was not scored, for want of weights there")
 
 
 def test_hashes_are_those_of_the_weights_that_made_the_images(finished: Path) -> None:

@@ -57,7 +57,7 @@ def opened(place: Path) -> Iterator[Path]:
         raise UserError(f"{place}: no such file or folder; give somebody's results/<preset>, or a zip of it")
     if place.is_dir():
         root = _root(place, place)
-        _refuse_links(root)
+        _refuse_odd(root)
         yield root
         return
     with tempfile.TemporaryDirectory(prefix="tvqsr-verify-") as folder:
@@ -91,14 +91,16 @@ def _root(folder: Path, place: Path) -> Path:
     return found[0]
 
 
-def _refuse_links(root: Path) -> None:
-    """Raise UserError for a link that leads out of the bundle."""
+def _refuse_odd(root: Path) -> None:
+    """Raise UserError for a link that leads out of the bundle, and for what is neither file nor folder."""
     inside = root.resolve()
     for count, path in enumerate(root.rglob("*")):
         if count > MEMBERS:
             raise UserError(f"{root}: holds more than {MEMBERS} files")
         if path.is_symlink() and not _leads_to(path).is_relative_to(inside):
             raise UserError(f"{path}: is a link that leads out of the bundle; replace it by what it leads to")
+        if not path.is_file() and not path.is_dir():
+            raise UserError(f"{path}: is neither a file nor a folder; remove it")
 
 
 def _leads_to(link: Path) -> Path:

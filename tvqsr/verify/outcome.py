@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tvqsr.errors import UserError
 
 Status = Literal["ok", "failed", "not checked"]
-MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, RecursionError)
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, RecursionError, MemoryError)
 """What a record that tvqsr did not write, or of another version, raises when it is read."""
 NAMED = 3
 """Most subjects that a line names each."""

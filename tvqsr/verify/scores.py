@@ -1,38 +1,65 @@
-"""Score tables: whether they are whole, and whether scoring some images again gives the same numbers."""
+"""Score tables: whether they are whole, and say of each protocol what it is."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
-from tvqsr.files import read_json, sha256
-from tvqsr.plan.protocols import ABSENT, unavailable
+from tvqsr.files import read_json
 from tvqsr.report.scores import WHOLE_SET
-from tvqsr.score.pairs import score_pairs
-from tvqsr.score.photos import Conditions, PairFiles
 from tvqsr.score.protocol import Protocol
 from tvqsr.score.protocols import protocols
 from tvqsr.verify.bundle import Bundle
-from tvqsr.verify.files import image_file, photo_file, test_names
-from tvqsr.verify.outcome import Finding, compared, failed, ok, told_of, unchecked
-from tvqsr.verify.records import made_images
+from tvqsr.verify.outcome import MALFORMED, Finding, failed, ok, told_of, unchecked
+from tvqsr.verify.records import made_images, part
 
-
-@dataclass(frozen=True)
-class Sample:
-    """How many images of every entry are scored again, and the seed that they are drawn with."""
-
-    images: int
-    seed: int
+SPARE = 1000
+"""Rows of a score table beyond those expected that are still read, to say which they are."""
+ROW_BYTES = 4096
+"""Most bytes of a row; those of the suite have some hundreds."""
 
 
 def protocols_on(bundle: Bundle, testset: str) -> dict[str, Protocol]:
     """What a test set is scored with, by name. Raises UserError for a protocol that this version does not know."""
     return {protocol.name: protocol for protocol in protocols(bundle.plan.protocols_on(testset), "plan.json")}
+
+
+def too_large(bundle: Bundle) -> list[Finding]:
+    """Score tables with far more rows or text than images and protocols can have; they are not to be read."""
+    return [
+        failed(bundle.place(path), f"{why}; it was not read, nor was anything checked after it")
+        for entry, seed, testset in _made(bundle)
+        if (path := bundle.plan.paths.scores(entry, seed, testset)).is_file()
+        if (why := _why_too_large(path, _most(bundle, entry, seed, testset)))
+    ]
+
+
+def _made(bundle: Bundle) -> list[tuple[str, int, str]]:
+    try:
+        return [(entry.name, seed, testset) for entry, seed, testset in made_images(bundle)]
+    except MALFORMED:  # A plan that contradicts itself: every check says so, and reads nothing.
+        return []
+
+
+def _most(bundle: Bundle, entry: str, seed: int, testset: str) -> int:
+    """How many rows are more than enough."""
+    images = part(bundle.plan.paths.images_record(entry, seed, testset), "images")
+    return SPARE + 2 * (len(images) + 1) * len(bundle.plan.protocols_on(testset))
+
+
+def _why_too_large(path: Path, most: int) -> str:
+    try:
+        about = pq.ParquetFile(path).metadata
+    except MALFORMED:  # The check of the rows says so.
+        return ""
+    size = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+    if about.num_rows > most:
+        return f"has {about.num_rows} rows, where {most} would be more than enough"
+    return f"holds {size} bytes of {about.num_rows} rows" if size > ROW_BYTES * most else ""
 
 
 def rows(bundle: Bundle) -> Iterator[Finding]:
@@ -71,88 +98,27 @@ def _rows(bundle: Bundle, entry: str, seed: int, testset: str, subject: str) -> 
             )
     if not missing and not beyond:
         yield ok(subject)
-
-
-def again(bundle: Bundle, sample: Sample) -> Iterator[Finding]:
-    """Whether some images of every entry, scored again from their PNGs, have the scores in the tables."""
-    for entry, seed, testset in made_images(bundle):
-        path = bundle.plan.paths.scores(entry.name, seed, testset)
-        subject = f"{entry.name} seed {seed} on {testset}"
-        if lacking := [kind for kind in ("photos", "images", "scores") if not bundle.holds[kind]]:
-            yield unchecked(subject, f"no {', '.join(lacking)} in the bundle")
-        elif not path.is_file():
-            yield unchecked(subject, "its scores are missing")
-        else:
-            yield from told_of(subject, _again, bundle, entry.name, seed, testset, sample, subject)
-
-
-def _again(bundle: Bundle, entry: str, seed: int, testset: str, sample: Sample, subject: str) -> Iterator[Finding]:
-    pairs = _pairs(bundle, entry, seed, testset, sample)
-    if not pairs:
-        yield unchecked(subject, "its images or photos are missing or changed")
-        return
-    table = pd.read_parquet(bundle.plan.paths.scores(entry, seed, testset))
-    known, wanted = protocols_on(bundle, testset), []
     for name, protocol in known.items():
-        rows = table[table.protocol == name]
-        why = _why_not(protocol, rows)
-        if _is_left_out(rows, why):
-            continue
-        if why:
-            yield unchecked(f"{subject}, {name}", why)
-        else:
-            wanted.append(protocol)
-    cells = zip(table.image, table.protocol, strict=True)
-    values = dict(zip(cells, table.value, strict=True))
-    wrong = []
-    for score in score_pairs(pairs, wanted, Conditions(bundle.plan.crop_on(testset))):
-        stored = float(values.get((score.image, score.protocol), float("nan")))
-        found = float("nan") if score.value is None else score.value
-        if not _same(stored, found, known[score.protocol]):
-            wrong.append(f"{score.image} under {score.protocol} is {found:.6g}, the table has {stored:.6g}")
-    if wanted:
-        yield compared(f"{subject} ({', '.join(name for name, _, _ in pairs)})", not wrong, "; ".join(wrong))
+        if len(mine := table[table.protocol == name]):
+            yield from _told_of_itself(f"{subject}, {name}", mine, protocol, bundle.plan.crop_on(testset))
 
 
-def _pairs(bundle: Bundle, entry: str, seed: int, testset: str, sample: Sample) -> list[PairFiles]:
-    """A draw of an entry's images whose files are as recorded, with their photos."""
-    photos, recorded = (
-        test_names(bundle, testset) or {},
-        read_json(bundle.plan.paths.images_record(entry, seed, testset)),
-    )
-    found: list[PairFiles] = []
-    names = sorted(photos.keys() & recorded["images"].keys())
-    # Another draw for each entry and seed, and the same whenever it is asked for.
-    random.Random(f"{sample.seed} {entry} {seed} {testset}").shuffle(names)  # noqa: S311 (a draw of images)
-    for name in names[: sample.images]:
-        image = image_file(bundle, entry, seed, testset, name)
-        photo = photo_file(bundle, testset, "hr", name) if "hr_sha256" in photos[name] else None
-        expected = [(image, recorded["images"][name]["sha256"])] + (
-            [(photo, photos[name]["hr_sha256"])] if photo else []
-        )
-        if all(path.is_file() and sha256(path) == digest for path, digest in expected):
-            found.append((name, image, photo))
-    return found
+def _told_of_itself(subject: str, rows: pd.DataFrame, protocol: Protocol, crop: int) -> Iterator[Finding]:
+    """Whether the rows of a protocol say of it what this version does: readers and verdicts go by what is stored."""
+    own: dict[str, Any] = {
+        "title": protocol.title,
+        "higher_is_better": protocol.higher_is_better,
+        "decimals": protocol.decimals,
+    } | protocol.about(crop)
+    for key in ("title", "higher_is_better", "decimals", "crop", "colours", "rounding", "network"):
+        if key not in rows:
+            yield unchecked(subject, f"stored without its {key}, by another version")
+        elif (odd := rows[key][rows[key] != own[key]]).size:
+            yield failed(subject, f"has {key} `{odd.iloc[0]}`, where this version writes `{own[key]}`")
+    if any(not _is_defined(told, protocol) for told in rows.definition):
+        yield unchecked(subject, "is defined otherwise by the version that wrote the scores")
 
 
-def _is_left_out(rows: pd.DataFrame, why: str | None) -> bool:
-    """Whether there is no number to check: n/a there for want of weights, or n/a there and not scored here."""
-    absent = rows.reason.fillna("").str.startswith(ABSENT).all()
-    return bool(len(rows) and rows.value.isna().all() and (absent or why))
-
-
-def _why_not(protocol: Protocol, rows: pd.DataFrame) -> str | None:
-    """Why a protocol of the stored rows is not scored again, or None."""
-    if protocol.of_set:
-        return "is of the whole set, and a sample is scored"
-    if protocol.autoencoded:
-        return "looks through a network that is trained, which is not run"
-    if (rows.definition != protocol.definition).any():
-        return "is defined otherwise by the version that wrote the scores"
-    return "weights of this metric are not on this machine" if unavailable(protocol.name, downloads=False) else None
-
-
-def _same(stored: float, found: float, protocol: Protocol) -> bool:
-    """Equal but for rounding: of a formula, to a hundredth of what tables show; of a network, to what they show."""
-    digits = protocol.decimals + (0 if protocol.load else 2)
-    return bool(np.isclose(stored, found, rtol=0, atol=10.0**-digits, equal_nan=True))
+def _is_defined(told: str, protocol: Protocol) -> bool:
+    """Whether a stored definition is this version's; of a whole set, a note on the set may follow it."""
+    return told == protocol.definition or (protocol.of_set is not None and told.startswith(f"{protocol.definition}; "))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tvqsr.errors import UserError
-from tvqsr.verify import files, records, report, runs, scores
+from tvqsr.verify import files, records, report, rescored, runs, scores
 from tvqsr.verify.bundle import Bundle, opened, read_bundle
 from tvqsr.verify.outcome import MALFORMED, Finding, Outcome, failed, ok, told_of, unchecked
 
@@ -26,7 +26,7 @@ CHECKS: dict[str, Callable[[Bundle], Iterable[Finding]]] = {
 """By name, but for `plan`, which comes first, and `rescored`, which comes after `scores`."""
 
 
-def verify(place: Path, sample: scores.Sample, report_on: Callable[[str], None] = lambda _: None) -> list[Outcome]:
+def verify(place: Path, sample: rescored.Sample, report_on: Callable[[str], None] = lambda _: None) -> list[Outcome]:
     """Check a bundle, a folder or an archive. Raises UserError for what is no bundle."""
     with opened(place) as root:
         outcomes = []
@@ -36,7 +36,7 @@ def verify(place: Path, sample: scores.Sample, report_on: Callable[[str], None] 
         return outcomes
 
 
-def _findings(root: Path, sample: scores.Sample, report_on: Callable[[str], None]) -> Iterator[tuple[str, Finding]]:
+def _findings(root: Path, sample: rescored.Sample, report_on: Callable[[str], None]) -> Iterator[tuple[str, Finding]]:
     try:
         bundle = read_bundle(root)
     except (UserError, *MALFORMED) as error:
@@ -48,12 +48,15 @@ def _findings(root: Path, sample: scores.Sample, report_on: Callable[[str], None
     yield "plan", ok(f"plan.json ({len(bundle.plan.entries)} entries, {len(bundle.plan.runs)} trainings)")
     for name, why in bundle.unknown.items():
         yield "plan", unchecked(name, why)
+    if large := scores.too_large(bundle):
+        yield from (("scores", finding) for finding in large)
+        return
     for check, look in CHECKS.items():
         report_on(check)
         yield from ((check, finding) for finding in told_of("plan.json", look, bundle))
         if check == "scores":
             report_on("rescored")
-            yield from (("rescored", finding) for finding in told_of("plan.json", scores.again, bundle, sample))
+            yield from (("rescored", finding) for finding in told_of("plan.json", rescored.again, bundle, sample))
 
 
 def _printable(text: str) -> str:

@@ -1,0 +1,140 @@
+"""Whether scoring images again gives the numbers in the score tables."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tvqsr.files import read_json, sha256
+from tvqsr.plan.protocols import ABSENT, unavailable
+from tvqsr.score.pairs import score_pairs
+from tvqsr.score.photos import Conditions, PairFiles
+from tvqsr.score.protocol import Protocol
+from tvqsr.verify.bundle import Bundle
+from tvqsr.verify.files import image_file, photo_file, test_names
+from tvqsr.verify.outcome import Finding, compared, told_of, unchecked
+from tvqsr.verify.records import made_images
+from tvqsr.verify.scores import protocols_on
+
+NAMED = 3
+"""Most images that a finding names."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How many images of every entry are scored again by networks, and the seed that they are drawn with.
+
+    By formulas, which are cheap, all are: nobody can alter those that are not drawn.
+    """
+
+    images: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A folder of images with its score table."""
+
+    entry: str
+    seed: int
+    testset: str
+
+    def __str__(self) -> str:
+        return f"{self.entry} seed {self.seed} on {self.testset}"
+
+
+def again(bundle: Bundle, sample: Sample) -> Iterator[Finding]:
+    """Whether the images of every entry, scored again from their PNGs, have the scores in the tables."""
+    for entry, seed, testset in made_images(bundle):
+        what = Scored(entry.name, seed, testset)
+        if lacking := [kind for kind in ("photos", "images", "scores") if not bundle.holds[kind]]:
+            yield unchecked(str(what), f"no {', '.join(lacking)} in the bundle")
+        elif not bundle.plan.paths.scores(entry.name, seed, testset).is_file():
+            yield unchecked(str(what), "its scores are missing")
+        else:
+            yield from told_of(str(what), _again, bundle, what, sample)
+
+
+def _again(bundle: Bundle, what: Scored, sample: Sample) -> Iterator[Finding]:
+    pairs = _pairs(bundle, what)
+    if not pairs:
+        yield unchecked(str(what), "its images or photos are missing or changed")
+        return
+    table = pd.read_parquet(bundle.plan.paths.scores(what.entry, what.seed, what.testset))
+    known = protocols_on(bundle, what.testset)
+    yield from _compared(bundle, what, pairs, table, [protocol for protocol in known.values() if _by_formula(protocol)])
+    networks = []
+    for protocol in (protocol for protocol in known.values() if not _by_formula(protocol)):
+        if why := _why_not(protocol, table[table.protocol == protocol.name], sample):
+            yield unchecked(f"{what}, {protocol.name}", why)
+        else:
+            networks.append(protocol)
+    yield from _compared(bundle, what, _drawn(pairs, what, sample), table, networks)
+
+
+def _pairs(bundle: Bundle, what: Scored) -> list[PairFiles]:
+    """An entry's images whose files are as recorded, with their photos."""
+    photos = test_names(bundle, what.testset) or {}
+    recorded = read_json(bundle.plan.paths.images_record(what.entry, what.seed, what.testset))["images"]
+    found: list[PairFiles] = []
+    for name in sorted(photos.keys() & recorded.keys()):
+        image = image_file(bundle, what.entry, what.seed, what.testset, name)
+        photo = photo_file(bundle, what.testset, "hr", name) if "hr_sha256" in photos[name] else None
+        expected = [(image, recorded[name]["sha256"])] + ([(photo, photos[name]["hr_sha256"])] if photo else [])
+        if all(path.is_file() and sha256(path) == digest for path, digest in expected):
+            found.append((name, image, photo))
+    return found
+
+
+def _drawn(pairs: Sequence[PairFiles], what: Scored, sample: Sample) -> list[PairFiles]:
+    """Another draw for each entry and seed, and the same whenever it is asked for."""
+    drawn = list(pairs)
+    random.Random(f"{sample.seed} {what.entry} {what.seed} {what.testset}").shuffle(drawn)  # noqa: S311 (images)
+    return drawn[: sample.images]
+
+
+def _by_formula(protocol: Protocol) -> bool:
+    """Whether a score needs neither weights nor the other images."""
+    return protocol.load is None and not protocol.autoencoded and not protocol.of_set
+
+
+def _why_not(protocol: Protocol, rows: pd.DataFrame, sample: Sample) -> str | None:
+    """Why a protocol of networks, with its stored rows, is not scored again, or None."""
+    if protocol.of_set:
+        return "is of the whole set, and single images are scored again"
+    if protocol.autoencoded:
+        return "looks through a network that is trained, which is not run"
+    if unavailable(protocol.name, downloads=False):
+        return "weights of this metric are not on this machine"
+    if len(rows) and rows.value.isna().all() and rows.reason.fillna("").str.startswith(ABSENT).all():
+        return "was not scored, for want of weights there; they are on this machine, `tvqsr score` gives the numbers"
+    return None if sample.images else "no sample was asked for (`--sample 0`)"
+
+
+def _compared(
+    bundle: Bundle, what: Scored, pairs: Sequence[PairFiles], table: pd.DataFrame, wanted: Sequence[Protocol]
+) -> Iterator[Finding]:
+    """Whether a table has the scores of these images under these protocols."""
+    if not wanted:
+        return
+    by_name = {protocol.name: protocol for protocol in wanted}
+    values = dict(zip(zip(table.image, table.protocol, strict=True), table.value, strict=True))
+    images = ", ".join(name for name, _, _ in pairs[:NAMED]) + (f", {len(pairs)} in all" if len(pairs) > NAMED else "")
+    wrong = []
+    for score in score_pairs(pairs, wanted, Conditions(bundle.plan.crop_on(what.testset))):
+        stored = float(values.get((score.image, score.protocol), float("nan")))
+        found = float("nan") if score.value is None else score.value
+        if not _same(stored, found, by_name[score.protocol]):
+            wrong.append(f"{score.image} under {score.protocol} is {found:.6g}, the table has {stored:.6g}")
+    more = f"; {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+    yield compared(f"{what} ({images}; {', '.join(by_name)})", not wrong, "; ".join(wrong[:NAMED]) + more)
+
+
+def _same(stored: float, found: float, protocol: Protocol) -> bool:
+    """Equal but for rounding: of a formula, to a hundredth of what tables show; of a network, to what they show."""
+    digits = protocol.decimals + (0 if protocol.load else 2)
+    return bool(np.isclose(stored, found, rtol=0, atol=10.0**-digits, equal_nan=True))
