@@ -25,7 +25,7 @@ from tvqsr.data.degrade.log import as_json, from_json
 from tvqsr.data.images import read_image, write_png
 from tvqsr.data.manifest import read_pairs
 from tvqsr.data.prepare import prepare
-from tvqsr.files import sha256
+from tvqsr.files import HOST, sha256
 from tvqsr.plan.degradation import Degradation
 from tvqsr.plan.digest import source_digest, sources
 from tvqsr.plan.preset import DatasetSpec
@@ -212,7 +212,7 @@ def test_what_a_killed_process_leaves_is_mended(tvqsr: Command, hr: Path, tmp_pa
     lr = tmp_path / "lr"
     assert tvqsr("degrade", "bicubic", hr, lr).returncode == 0
     whole = everything(lr)
-    (lr / ".cat.png.123.part").write_bytes(whole["cat.png"][:100])
+    (lr / f".cat.png.123@{HOST}.part").write_bytes(whole["cat.png"][:100])
     (lr / "man.png").unlink()
     log = lr / "degradation.jsonl"
     log.write_bytes(whole["degradation.jsonl"][:-40])

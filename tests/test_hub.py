@@ -19,7 +19,7 @@ from tvqsr.data.images import read_image
 from tvqsr.data.prepare import prepare
 from tvqsr.data.sources import obtain
 from tvqsr.errors import UserError
-from tvqsr.files import read_json
+from tvqsr.files import HOST, read_json
 from tvqsr.plan.catalogue import set_folder
 from tvqsr.plan.places import Places
 from tvqsr.plan.preset import DatasetSpec
@@ -225,7 +225,7 @@ def test_what_a_killed_process_wrote_is_gone_on_with(tmp_path: Path) -> None:
     (half / "1.png").write_bytes(b"half")
     killed = subprocess.Popen(["true"])
     killed.wait()
-    (half / f".2.png.{killed.pid}.part").write_bytes(b"half")
+    (half / f".2.png.{killed.pid}@{HOST}.part").write_bytes(b"half")
     before = (half / "0.png").stat().st_mtime_ns
     found = obtain(spec, Places(str(tmp_path / "data")), print)
     assert {name: file.read_bytes() for name, file in found.hr.items()} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import weakref
 from collections.abc import Callable
@@ -144,6 +145,31 @@ def test_what_is_kept_is_bounded_and_a_damaged_file_is_made_anew(tmp_path: Path)
     assert len(made) == 5
     assert sum(file.stat().st_size for file in place.folder.iterdir()) <= 20_000
     assert kept.LIMIT == 2 * 1024**3
+
+
+def test_files_that_another_job_renames_meanwhile_fail_no_score(tmp_path: Path) -> None:
+    """A link to nothing is, as they are, listed and gone when asked for its size."""
+    place = Kept(tmp_path / "kept")
+    place.folder.mkdir()
+    (place.folder / "gone.npz").symlink_to(tmp_path / "nowhere")
+    place.once("a", lambda: [np.zeros(3)])
+    (found,) = place.once("a", lambda: pytest.fail("it is kept"))
+    assert (found == 0).all()
+
+
+def test_a_place_that_cannot_be_written_to_fails_no_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "file").touch()
+    for _ in range(2):
+        assert Kept(tmp_path / "file" / "kept").once("a", lambda: [np.ones(3)])[0].all()
+    assert capsys.readouterr().err.count("features of references are not kept there") == 1
+    monkeypatch.setattr(np, "savez", full)
+    assert Kept(tmp_path / "full").once("a", lambda: [np.ones(3)])[0].all()
+    assert "No space left on device" in capsys.readouterr().err
 
 
 def test_every_protocol_is_told_whole() -> None:

@@ -28,7 +28,7 @@ from tvqsr.data.images import read_image
 from tvqsr.data.prepare import prepare
 from tvqsr.data.store import open_store
 from tvqsr.errors import UserError
-from tvqsr.files import remove_leftovers, write_json, written_beside
+from tvqsr.files import HOST, remove_leftovers, write_json, written_beside
 from tvqsr.plan import Plan
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
@@ -251,8 +251,11 @@ def test_a_full_disk_is_no_other_error(tmp_path: Path) -> None:
 def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
-    left = [tmp_path / f".hr.u8.{process}.part" for process in (dead.pid, os.getpid())]
-    kept = [tmp_path / name for name in (f".hr.u8.{os.getppid()}.part", "hr.u8", ".notes.part", "x.part")]
+    left = [tmp_path / f".hr.u8.{process}@{HOST}.part" for process in (dead.pid, os.getpid())]
+    elsewhere = f".hr.u8.{dead.pid}@{'0' * 8}.part"
+    """Of a process on another machine that writes into the same folder: whether it runs cannot be seen here."""
+    running = f".hr.u8.{os.getppid()}@{HOST}.part"
+    kept = [tmp_path / name for name in (running, elsewhere, "hr.u8", ".notes.part", "x.part")]
     for file in [*left, *kept]:
         file.write_text("half")
     remove_leftovers(tmp_path)

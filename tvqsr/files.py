@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import os
+import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,10 @@ from tvqsr.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk, a quota or a file that can take no more."""
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+"""This machine in the name of what is being written: of a shared folder's processes, only its own can be asked for."""
+LEFTOVER = re.compile(r"\..+\.(?P<process>\d+)@(?P<host>[0-9a-f]{8})\.part", re.DOTALL)
+"""Names that `written_beside` gives."""
 
 
 @contextmanager
@@ -24,7 +30,7 @@ def written_beside(path: Path) -> Iterator[Path]:
     Raises UserError if the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name}.{os.getpid()}@{HOST}.part")
     try:
         yield beside
         beside.replace(path)
@@ -38,10 +44,13 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what `written_beside` left in a folder when its process was killed; that of running processes stays."""
+    """Remove what `written_beside` left in a folder when its process was killed.
+
+    That of running processes stays, and of other machines, whose processes nobody can see from here.
+    """
     for path in folder.glob(".*.part"):
-        process = path.name.split(".")[-2]
-        if process.isdecimal() and not _runs(int(process)):
+        name = LEFTOVER.fullmatch(path.name)
+        if name and name["host"] == HOST and not _runs(int(name["process"])):
             path.unlink(missing_ok=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from PIL import Image
 
 from tvqsr.data.images import Pixels
 from tvqsr.errors import UserError
-from tvqsr.files import sha256, write_text, written_beside
+from tvqsr.files import LEFTOVER, sha256, write_text, written_beside
 
 LOG = "degradation.jsonl"
 """One line of JSON for each photo."""
@@ -84,7 +83,7 @@ class LrLog:
 
 def _is_leftover(path: Path) -> bool:
     """Whether `written_beside` made it, in a process that was killed."""
-    return re.fullmatch(r"\..+\.(png|jsonl)\.\d+\.part", path.name) is not None and path.is_file()
+    return LEFTOVER.fullmatch(path.name) is not None and path.is_file()
 
 
 def _read(path: Path) -> dict[str, Entry]:

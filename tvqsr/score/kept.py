@@ -7,12 +7,15 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from tvqsr.console import say
+from tvqsr.errors import UserError
 from tvqsr.files import remove_leftovers, sha256, written_beside
 from tvqsr.score.picture import Arrays, MakeArrays
 
@@ -25,7 +28,10 @@ WRITING = Lock()
 
 @dataclass(frozen=True)
 class Kept:
-    """A folder of arrays, each file named by the digest of all that it was computed from."""
+    """A folder of arrays, each file named by the digest of all that it was computed from.
+
+    It saves time and decides nothing: where it cannot be listed or written to, all is computed each time.
+    """
 
     folder: Path
     limit: int = LIMIT
@@ -43,7 +49,10 @@ class Kept:
         if found is not None:
             return found
         made = make()
-        self._write(path, made)
+        try:
+            self._write(path, made)
+        except (OSError, UserError) as error:
+            _tell_once(f"{self.folder}: features of references are not kept there ({error})")
         return made
 
     def _write(self, path: Path, arrays: Arrays) -> None:
@@ -57,7 +66,20 @@ class Kept:
         if not self.folder.is_dir():
             return 0
         remove_leftovers(self.folder)
-        return sum(file.stat().st_size for file in self.folder.iterdir())
+        return sum(_size(file) for file in self.folder.iterdir())
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; none of one that another job has just renamed or removed."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+@cache
+def _tell_once(what: str) -> None:
+    say(what)
 
 
 def _read(path: Path) -> Arrays | None:
