@@ -31,7 +31,7 @@ def test_a_whole_bundle_is_in_order(bundle: Path, tvqsr: Command) -> None:
     assert fine >= {"tables", "verdicts"}
     assert "; 0 FAILED; could not check " in result.stdout.splitlines()[-1]
     open_checks = {outcome["check"] for outcome in found["outcomes"] if outcome["status"] == "not checked"}
-    assert open_checks == {"page"}
+    assert open_checks == {"preset", "counts", "page"}
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -72,6 +72,7 @@ def test_a_small_bundle_says_what_it_could_not_check(bundle: Path) -> None:
     assert not [outcome for outcome in outcomes if outcome.status == "failed"]
     open_checks = {outcome.check for outcome in outcomes if outcome.status == "not checked"}
     assert open_checks == {
+        "preset",
         "weights",
         "overlaps",
         "photos",
@@ -191,3 +192,28 @@ def test_a_publication_brings_what_tables_and_verdicts_are_made_of(finished: Pat
     outcomes = verify(target, EVERY)
     assert not [outcome for outcome in outcomes if outcome.status == "failed"]
     assert {outcome.check for outcome in outcomes if outcome.status == "ok"} >= {"scores", "tables", "verdicts"}
+
+
+def test_an_entry_left_out_of_the_plan_is_told(bundle: Path) -> None:
+    change(bundle / "plan.json", lambda plan: plan["entries"].pop("bicubic"))
+    told = [outcome.subject for outcome in verify(bundle, EVERY) if outcome.check == "extent"]
+    assert told == ["images/bicubic/seed0/photos_test", "scores/bicubic/seed0/photos_test.parquet"]
+
+
+def test_what_differs_from_our_preset_of_that_name_is_told(bundle: Path) -> None:
+    change(bundle / "plan.json", lambda plan: plan.update(name="mini"))
+    told = [outcome.why for outcome in verify(bundle, EVERY) if outcome.check == "preset"]
+    assert len(told) == 1
+    assert told[0].startswith("differs from this installation's preset mini: ")
+    assert "protocols" in told[0]
+    assert "tvqrap" in told[0]
+
+
+def test_a_photo_dropped_from_a_set_of_the_catalogue_is_a_failure(bundle: Path) -> None:
+    change(
+        bundle / "plan.json",
+        lambda plan: plan["preset"]["datasets"]["photos_test"].update(source="skimage_test", folder=None),
+    )
+    found = failures(bundle)
+    assert set(found) == {"counts"}
+    assert found["counts"][0].why == "has 4 photos, where skimage_test has 5"
