@@ -147,6 +147,29 @@ def _edited_cell(kind: str) -> Break:
     return edit
 
 
+def _claims(edit: Callable[[list[str]], list[str]]) -> Break:
+    def change(bundle: Path) -> None:
+        path = bundle / "claims.csv"
+        head, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([head, *edit(rows)]) + "\n")
+
+    return change
+
+
+def _row_twice(kind: str) -> Break:
+    """A line of numbers once more, in place of the one after it."""
+
+    def edit(bundle: Path) -> None:
+        path = bundle / f"tables/main.photos_test.{kind}"
+        lines = path.read_text().splitlines()
+        mark = "|" if kind == "md" else "&"
+        last = max(number for number, line in enumerate(lines) if mark in line)
+        lines[last] = lines[last - 1]
+        path.write_text("\n".join(lines) + "\n")
+
+    return edit
+
+
 def _other_weights(bundle: Path) -> None:
     path = next(bundle.glob("runs/vq.predictor-*/seed0/weights.safetensors"))
     tensors = load_file(path)
@@ -231,6 +254,25 @@ BROKEN: dict[str, tuple[Break, set[str], str]] = {
         "tables/main.photos_test.md: missing",
     ),
     "a verdict": (_text("claims.csv", ",not run,", ",ordering holds,"), {"verdicts"}, "but the scores give `not run`"),
+    "a verdict left out": (_claims(lambda rows: rows[1:]), {"verdicts"}, "is left out of claims.csv"),
+    "a verdict twice": (_claims(lambda rows: [*rows, rows[-1]]), {"verdicts"}, "has more than one row in claims.csv"),
+    "a verdict's reason": (
+        _text("claims.csv", "at the paper's scale only", "at any scale"),
+        {"verdicts"},
+        "why is `values are judged at any scale",
+    ),
+    "a row twice in Markdown": (_row_twice("md"), {"tables"}, "instead of `| "),
+    "a row twice in LaTeX": (_row_twice("tex"), {"tables"}, "instead of `"),
+    "a caption": (
+        _text("tables/main.photos_test.md", "Mean over images", "Median over images"),
+        {"tables"},
+        "is not what is written here",
+    ),
+    "a note": (
+        _text("tables/main.photos_test.tex", "border cropped", "border kept"),
+        {"tables"},
+        "is not what is written here",
+    ),
     "a record missing": (
         _without("runs/*/seed0/run.json"),
         {"provenance"},

@@ -31,7 +31,7 @@ def test_a_whole_bundle_is_in_order(bundle: Path, tvqsr: Command) -> None:
     assert fine >= {"tables", "verdicts"}
     assert "; 0 FAILED; could not check " in result.stdout.splitlines()[-1]
     open_checks = {outcome["check"] for outcome in found["outcomes"] if outcome["status"] == "not checked"}
-    assert open_checks == {"page"}
+    assert open_checks == {"preset", "counts", "page"}
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -72,6 +72,7 @@ def test_a_small_bundle_says_what_it_could_not_check(bundle: Path) -> None:
     assert not [outcome for outcome in outcomes if outcome.status == "failed"]
     open_checks = {outcome.check for outcome in outcomes if outcome.status == "not checked"}
     assert open_checks == {
+        "preset",
         "weights",
         "overlaps",
         "photos",
@@ -98,11 +99,26 @@ def test_a_method_that_is_not_installed_is_left_out(bundle: Path) -> None:
 
 
 def test_other_layouts_are_told_and_their_numbers_compared() -> None:
+    def compare(kind: str, stored: str, made: str, same_version: bool = False) -> str:
+        return same_table("t", kind, stored, made, same_version).status
+
     stored, made = "entry,mean\na,1.0\n", "entry,mean,mark\na,1.0000000001,\n"
-    assert same_table("t", "csv", stored, made).status == "ok"
-    assert same_table("t", "csv", stored, made.replace("1.0000000001", "1.1")).status == "failed"
-    assert same_table("t", "md", "| A |\n| 1 |\n", "| B |\n| 1 |\n").status == "not checked"
-    assert same_table("t", "md", "Old words\n| A |\n| 1 |\n", "New words\n| A |\n| 1 |\n").status == "ok"
+    assert compare("csv", stored, made) == "ok"
+    assert compare("csv", stored, made.replace("1.0000000001", "1.1")) == "failed"
+    assert compare("md", "| A |\n| 1 |\n", "| B |\n| 1 |\n") == "not checked"
+    assert compare("md", "Old words\n| A |\n| 1 |\n", "New words\n| A |\n| 1 |\n") == "not checked"
+    assert compare("md", "Old words\n| A |\n| 1 |\n", "New words\n| A |\n| 1 |\n", same_version=True) == "failed"
+    assert compare("md", "Old words\n| A |\n| 2 |\n", "New words\n| A |\n| 1 |\n") == "failed"
+
+
+def test_other_words_of_another_version_are_no_failure(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tvqsr.verify.records.own_commit", lambda: "1" * 40)
+    for what in ("a caption", "a verdict's reason"):
+        BROKEN[what][0](bundle)
+    outcomes = verify(bundle, EVERY)
+    assert not [outcome for outcome in outcomes if outcome.status == "failed"]
+    told = {outcome.check for outcome in outcomes if "worded otherwise" in outcome.why}
+    assert told == {"tables", "verdicts"}
 
 
 def _rescored(bundle: Path, sample: Sample) -> list[Outcome]:
@@ -176,3 +192,28 @@ def test_a_publication_brings_what_tables_and_verdicts_are_made_of(finished: Pat
     outcomes = verify(target, EVERY)
     assert not [outcome for outcome in outcomes if outcome.status == "failed"]
     assert {outcome.check for outcome in outcomes if outcome.status == "ok"} >= {"scores", "tables", "verdicts"}
+
+
+def test_an_entry_left_out_of_the_plan_is_told(bundle: Path) -> None:
+    change(bundle / "plan.json", lambda plan: plan["entries"].pop("bicubic"))
+    told = [outcome.subject for outcome in verify(bundle, EVERY) if outcome.check == "extent"]
+    assert told == ["images/bicubic/seed0/photos_test", "scores/bicubic/seed0/photos_test.parquet"]
+
+
+def test_what_differs_from_our_preset_of_that_name_is_told(bundle: Path) -> None:
+    change(bundle / "plan.json", lambda plan: plan.update(name="mini"))
+    told = [outcome.why for outcome in verify(bundle, EVERY) if outcome.check == "preset"]
+    assert len(told) == 1
+    assert told[0].startswith("differs from this installation's preset mini: ")
+    assert "protocols" in told[0]
+    assert "tvqrap" in told[0]
+
+
+def test_a_photo_dropped_from_a_set_of_the_catalogue_is_a_failure(bundle: Path) -> None:
+    change(
+        bundle / "plan.json",
+        lambda plan: plan["preset"]["datasets"]["photos_test"].update(source="skimage_test", folder=None),
+    )
+    found = failures(bundle)
+    assert set(found) == {"counts"}
+    assert found["counts"][0].why == "has 4 photos, where skimage_test has 5"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256
 from tvqsr.plan import EntryPlan, Run
+from tvqsr.provenance import checkout
 from tvqsr.verify.bundle import Bundle
 from tvqsr.verify.outcome import Finding, compared, failed, told_of, unchecked
 
@@ -86,6 +88,22 @@ def _code(made_by: dict[str, dict[str, Any]]) -> Iterator[Finding]:
         yield unchecked(
             "commits", f"the records are of {len(commits)} commits, not of one: {', '.join(sorted(commits))}"
         )
+
+
+@cache
+def own_commit() -> str | None:
+    """Commit of this installation; None if it is of none, or changed since."""
+    git = checkout()
+    return str(git["commit"]) if git and not git["dirty"] else None
+
+
+def of_this_version(bundle: Bundle) -> bool:
+    """Whether all records say that they were made by the very commit that checks them: then all words are its own."""
+    paths = bundle.plan.paths
+    places = [paths.images_record(entry.name, seed, testset) for entry, seed, testset in made_images(bundle)]
+    places += [paths.run_record(name, seed) for name, seed in bundle.plan.made()]
+    made = [part(path, "made_by").get("git") for path in places if path.is_file()]
+    return {git.get("commit") if isinstance(git, dict) else None for git in made} == {own_commit() or ""}
 
 
 def part(path: Path, key: str) -> dict[str, Any]:

@@ -1,26 +1,27 @@
-"""What is made from scores and records: tables, costs and verdicts, made again and compared; the page; the overlaps."""
+"""What is made from scores and records: tables and costs, made again and compared; the page; the overlaps."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
 
 from tvqsr.data.apart import refuse_shared
 from tvqsr.files import read_json
-from tvqsr.report.claims import judge
-from tvqsr.report.efficiency import cost_scores, efficiency_texts
+from tvqsr.report.efficiency import efficiency_texts
 from tvqsr.report.scores import load_scores
 from tvqsr.report.tables import KINDS, table_texts
 from tvqsr.verify.bundle import Bundle
 from tvqsr.verify.outcome import Finding, compared, failed, ok, told_of, unchecked
+from tvqsr.verify.records import of_this_version
 
 NO_SCORES = "no scores in the bundle to make it of"
 OTHER_LAYOUT = "is laid out otherwise by the version that wrote it; its numbers are in the CSV"
-VERDICT_KEY = ["claim", "kind", "tested_on"]
+OTHER_WORDS = "is worded otherwise by the version that wrote it"
 
 
 def tables(bundle: Bundle) -> Iterator[Finding]:
@@ -42,13 +43,15 @@ def _table(bundle: Bundle, name: str, testset: str) -> Iterator[Finding]:
         if not path.is_file():
             yield failed(bundle.place(path), "missing")
         else:
-            yield same_table(bundle.place(path), kind, path.read_text(encoding="utf-8"), made[kind])
+            stored = path.read_text(encoding="utf-8")
+            yield same_table(bundle.place(path), kind, stored, made[kind], of_this_version(bundle))
 
 
-def same_table(subject: str, kind: str, stored: str, made: str) -> Finding:
-    """Whether a stored table says what one made again does.
+def same_table(subject: str, kind: str, stored: str, made: str, same_version: bool) -> Finding:
+    """Whether a stored table says what one made again does, line by line.
 
-    Where another version of the suite lays it out otherwise, its CSV is compared by the columns that both have.
+    Where another version of the suite lays it out otherwise, its CSV is compared by the columns that both have; where
+    it only words captions and notes otherwise, the lines of numbers are.
     """
     if stored == made:
         return ok(subject)
@@ -57,8 +60,23 @@ def same_table(subject: str, kind: str, stored: str, made: str) -> Finding:
         return compared(subject, not wrong, f"is not what the scores give: {wrong}")
     if _layout(stored, kind) != _layout(made, kind):
         return unchecked(subject, OTHER_LAYOUT)
-    lines = [line for line in _body(stored, kind) if line not in _body(made, kind)]
-    return compared(subject, not lines, f"is not what the scores give: {lines[0][:120] if lines else ''}")
+    if wrong := _first_difference(_body(stored, kind), _body(made, kind)):
+        return failed(subject, f"is not what the scores give: {wrong}")
+    if wrong := _first_difference(*([_plain(line) for line in text.splitlines()] for text in (stored, made))):
+        return (
+            failed(subject, f"is not what is written here: {wrong}")
+            if same_version
+            else unchecked(subject, OTHER_WORDS)
+        )
+    return ok(subject)
+
+
+def _first_difference(stored: list[str], made: list[str]) -> str:
+    """The first line in which two texts differ, in words; empty if they agree."""
+    for one, other in zip_longest(stored, made, fillvalue="(no line)"):
+        if one != other:
+            return f"`{one[:120]}` instead of `{other[:120]}`"
+    return ""
 
 
 def _cells_that_differ(stored: pd.DataFrame, made: pd.DataFrame) -> str:
@@ -104,45 +122,10 @@ def _costs(bundle: Bundle) -> Iterator[Finding]:
     for kind, made in efficiency_texts(bundle.plan).items():
         path = bundle.plan.paths.efficiency_table(kind)
         if path.is_file():
-            yield same_table(bundle.place(path), kind, path.read_text(encoding="utf-8"), made)
+            stored = path.read_text(encoding="utf-8")
+            yield same_table(bundle.place(path), kind, stored, made, of_this_version(bundle))
         else:
             yield failed(bundle.place(path), "missing")
-
-
-def verdicts(bundle: Bundle) -> Iterator[Finding]:
-    """Whether each verdict is what the scores give, by the claims and rules of this version."""
-    path = bundle.plan.paths.claims
-    if not bundle.holds["scores"]:
-        yield unchecked(bundle.place(path), NO_SCORES)
-    else:
-        yield from told_of(bundle.place(path), _verdicts, bundle)
-
-
-def _verdicts(bundle: Bundle) -> Iterator[Finding]:
-    stored = pd.read_csv(bundle.plan.paths.claims, dtype=str, keep_default_na=False)
-    scores = load_scores(bundle.plan)
-    if bundle.plan.preset.efficiency:
-        scores = pd.concat([scores, cost_scores(bundle.plan)], ignore_index=True)
-    again = judge(bundle.plan, scores).to_csv(index=False)
-    made = pd.read_csv(io.StringIO(again), dtype=str, keep_default_na=False)
-    mine, theirs = ({tuple(row[VERDICT_KEY]): row for _, row in table.iterrows()} for table in (made, stored))
-    for key in dict.fromkeys([*theirs, *mine]):
-        subject = " ".join(part for part in map(str, key) if part)
-        if key not in mine:
-            yield unchecked(subject, "is no claim that this version knows, or not on this set")
-        elif key not in theirs:
-            yield unchecked(subject, "is not in the bundle's claims.csv")
-        else:
-            yield _verdict(subject, theirs[key], mine[key])
-
-
-def _verdict(subject: str, stored: pd.Series, made: pd.Series) -> Finding:
-    for column in ("verdict", "measured"):
-        if stored[column] != made[column]:
-            return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`")
-    if stored["reported"] != made["reported"]:
-        return unchecked(subject, f"published as `{made['reported']}` by this version, as `{stored['reported']}` there")
-    return ok(subject)
 
 
 def presentation(bundle: Bundle) -> Iterator[Finding]:

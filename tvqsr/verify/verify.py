@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tvqsr.errors import UserError
-from tvqsr.verify import files, records, report, rescored, runs, scores
+from tvqsr.verify import extent, files, records, report, rescored, runs, scores, verdicts
 from tvqsr.verify.bundle import Bundle, opened, read_bundle
 from tvqsr.verify.outcome import MALFORMED, Finding, Outcome, failed, ok, told_of, unchecked
 
 CHECKS: dict[str, Callable[[Bundle], Iterable[Finding]]] = {
+    "preset": extent.preset,
+    "extent": extent.leftovers,
+    "counts": extent.counts,
     "provenance": records.provenance,
     "weights": runs.weights,
     "seeds": runs.seeds,
@@ -20,7 +23,7 @@ CHECKS: dict[str, Callable[[Bundle], Iterable[Finding]]] = {
     "scores": scores.rows,
     "tables": report.tables,
     "costs": report.costs,
-    "verdicts": report.verdicts,
+    "verdicts": verdicts.verdicts,
     "page": report.presentation,
 }
 """By name, but for `plan`, which comes first, and `rescored`, which comes after `scores`."""

@@ -1,0 +1,73 @@
+"""Verdicts on claims, judged again and compared."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pandas as pd
+
+from tvqsr.report.claims import judge
+from tvqsr.report.efficiency import cost_scores
+from tvqsr.report.scores import load_scores
+from tvqsr.verify.bundle import Bundle
+from tvqsr.verify.outcome import Finding, failed, ok, told_of, unchecked
+from tvqsr.verify.records import of_this_version
+from tvqsr.verify.report import NO_SCORES, OTHER_WORDS
+
+KEY = ["claim", "kind", "tested_on"]
+"""Columns of claims.csv that name a row."""
+
+
+def verdicts(bundle: Bundle) -> Iterator[Finding]:
+    """Whether each verdict is what the scores give, by the claims and rules of this version."""
+    path = bundle.plan.paths.claims
+    if not bundle.holds["scores"]:
+        yield unchecked(bundle.place(path), NO_SCORES)
+    else:
+        yield from told_of(bundle.place(path), _verdicts, bundle)
+
+
+def _verdicts(bundle: Bundle) -> Iterator[Finding]:
+    path = bundle.plan.paths.claims
+    stored = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for _, row in stored[stored.duplicated(KEY)].drop_duplicates(KEY).iterrows():
+        yield failed(_named(tuple(row[KEY])), f"has more than one row in {bundle.place(path)}")
+    made, same_version = _judged(bundle), of_this_version(bundle)
+    mine, theirs = ({tuple(row[KEY]): row for _, row in table.iterrows()} for table in (made, stored))
+    claims = set(stored.claim)
+    for key in dict.fromkeys([*theirs, *mine]):
+        if key not in mine:
+            yield unchecked(_named(key), "is no claim that this version knows, or not on this set")
+        elif key in theirs:
+            yield _verdict(_named(key), theirs[key], mine[key], same_version)
+        elif same_version or (key[0] in claims and mine[key].verdict != "not run"):
+            yield failed(_named(key), f"is left out of {bundle.place(path)}; the scores give `{mine[key].verdict}`")
+        else:
+            yield unchecked(_named(key), f"is not in the bundle's claims.csv; the scores give `{mine[key].verdict}`")
+
+
+def _judged(bundle: Bundle) -> pd.DataFrame:
+    """All verdicts, as a file of them is read."""
+    scores = load_scores(bundle.plan)
+    if bundle.plan.preset.efficiency:
+        scores = pd.concat([scores, cost_scores(bundle.plan)], ignore_index=True)
+    again = judge(bundle.plan, scores).to_csv(index=False)
+    return pd.read_csv(io.StringIO(again), dtype=str, keep_default_na=False)
+
+
+def _named(key: tuple[str, ...]) -> str:
+    return " ".join(part for part in map(str, key) if part)
+
+
+def _verdict(subject: str, stored: pd.Series, made: pd.Series, same_version: bool) -> Finding:
+    for column in ("verdict", "measured"):
+        if stored[column] != made[column]:
+            return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`")
+    if stored["reported"] != made["reported"]:
+        return unchecked(subject, f"published as `{made['reported']}` by this version, as `{stored['reported']}` there")
+    if stored.get("why") == made["why"]:
+        return ok(subject)
+    if same_version:
+        return failed(subject, f"why is `{stored.get('why')}`, but the scores give `{made['why']}`")
+    return unchecked(subject, f"its reason {OTHER_WORDS}")
