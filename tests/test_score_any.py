@@ -128,9 +128,32 @@ def test_absent_weights_are_na_and_nothing_is_fetched(tvqsr: Command, folder: Pa
     assert not [path for path in torch_home.rglob("*") if path.is_file()]
 
 
-def test_an_image_that_a_metric_cannot_take_is_named(tvqsr: Command, tmp_path: Path) -> None:
-    small = noise_photos(tmp_path / "small", (20, 20))
-    result = tvqsr("score", "--sr", small, "--hr", small, "--protocol", "pyiqa:vif")
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert "pyiqa:vif: gives no number for an image of 20 x 20 (" in result.stderr
+def test_an_image_that_a_metric_cannot_take_is_na_and_all_else_is_scored(tvqsr: Command, tmp_path: Path) -> None:
+    folder = noise_photos(tmp_path / "mixed", (20, 20), (128, 128))
+    words = ("--sr", folder, "--hr", folder, "--protocol", "psnr_y", "--protocol", "pyiqa:vif")
+    result = tvqsr("score", *words)
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["images"]["p0"] == {"psnr_y": 80, "pyiqa:vif": None}
+    assert told["images"]["p1"] == {"psnr_y": 80, "pyiqa:vif": pytest.approx(1, abs=1e-3)}
+    assert told["protocols"]["pyiqa:vif"]["n"] == 1
+    (folder / "p1.png").unlink()
+    told = json.loads(tvqsr("score", *words).stdout)["protocols"]
+    assert told["psnr_y"]["n"] == 1
+    assert told["pyiqa:vif"]["reason"].startswith("pyiqa:vif gives no number for an image of 20 x 20 (")
+
+
+@pytest.mark.parametrize("name", ["clipscore", "liqe"])
+def test_metrics_on_clip_lack_weights_and_no_package(name: str, torch_home: Path) -> None:
+    """openai-clip imports what setuptools has no more; in a new process, where nothing has imported it before."""
+    code = f"""
+from tvqsr.score.protocols import protocols
+from tvqsr.score.ready import why_not
+print(why_not(protocols(["pyiqa:{name}"], "here")[0], False, "cpu"))"""
+    environment = os.environ | {"HOME": str(torch_home)}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.startswith("weights absent"), told.stdout
+    assert "pkg_resources" not in told.stdout
+    assert "it wants to fetch something" in told.stdout

@@ -11,12 +11,11 @@ from threading import Lock
 from typing import Any, NoReturn
 from unittest.mock import patch
 
-from tvqsr.errors import UserError
 from tvqsr.plan.pyiqa_metrics import PREFIX, listed_metric
 from tvqsr.score.colours import AS_THEY_ARE
 from tvqsr.score.learned import PyiqaMetric, exact, unit
 from tvqsr.score.picture import Picture
-from tvqsr.score.protocol import Protocol
+from tvqsr.score.protocol import Protocol, UnfitError
 
 FAILURES = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ImportError)
 """What pyiqa and its libraries raise where weights, packages or a fitting image are missing."""
@@ -48,9 +47,7 @@ class AnyMetric:
         except FAILURES as error:
             sides = " x ".join(str(side) for side in reversed(pictures[0].pixels.shape[:2]))
             why = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UserError(
-                f"{PREFIX}{self.metric.name}: gives no number for an image of {sides} ({why}); leave it out"
-            ) from None
+            raise UnfitError(f"{PREFIX}{self.metric.name} gives no number for an image of {sides} ({why})") from None
 
 
 def any_of_pyiqa(name: str) -> Protocol:

@@ -95,7 +95,7 @@ def one_torch_thread() -> Iterator[None]:
 
 
 def _import_clip() -> None:
-    """Import openai-clip, which pyiqa's CLIPIQA is built on.
+    """Import openai-clip, which several of pyiqa's metrics are built on.
 
     Its release 1.0.1 takes `packaging` from pkg_resources, where setuptools has it no longer.
     """
@@ -117,11 +117,18 @@ def _import_clip() -> None:
 
 @cache
 def _pyiqa(metric: PyiqaMetric, device: str) -> Any:
+    try:
+        return _created(metric, device)
+    except ImportError as error:
+        if error.name != "pkg_resources":
+            raise
+    _import_clip()
+    return _created(metric, device)
+
+
+def _created(metric: PyiqaMetric, device: str) -> Any:
     import pyiqa
     import timm
-
-    if metric.name == "clipiqa":
-        _import_clip()
 
     def untrained(name: str, **_: Any) -> Any:
         return build(name, pretrained=False)

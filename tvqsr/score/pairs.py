@@ -14,7 +14,7 @@ from tvqsr.score.kept import Kept
 from tvqsr.score.learned import exact, one_torch_thread
 from tvqsr.score.photos import NO_AUTOENCODER, NO_HR, Conditions, PairFiles, Photo, Score, finite
 from tvqsr.score.picture import Picture
-from tvqsr.score.protocol import Protocol
+from tvqsr.score.protocol import Protocol, UnfitError
 from tvqsr.score.ready import why_not
 from tvqsr.score.sets import score_sets
 
@@ -28,7 +28,8 @@ def score_photos(photos: Sequence[Photo], wanted: Sequence[Protocol], conditions
     """Scores of each method under all protocols: photo by photo, then those of the whole set.
 
     What is computed of a reference serves all methods. A protocol that cannot be computed here gives no values, but
-    the reason; so does one that needs HR where there is none. A score of the whole set is of the photos that have HR.
+    the reason; so does one that needs HR where there is none, and one that has no number for an image. A score of the
+    whole set is of the photos that have HR.
     Raises UserError for images that are damaged, too small, or of another size than HR.
     """
     reasons = {protocol.name: why_not(protocol, conditions.downloads, conditions.device) for protocol in wanted}
@@ -91,8 +92,15 @@ def _of_file(
             assert conditions.autoencoder
             pictures = [picture.through(conditions.autoencoder) for picture in pictures]
         given = [picture.without_border(border) for picture in pictures]
-        scores.append(finite(photo.name, protocol, _value(protocol, given, conditions.device)))
+        scores.append(_score(photo.name, protocol, given, conditions.device))
     return scores
+
+
+def _score(name: str, protocol: Protocol, given: list[Picture], device: str) -> Score:
+    try:
+        return finite(name, protocol, _value(protocol, given, device))
+    except UnfitError as error:
+        return Score(name, protocol.name, None, str(error))
 
 
 def _value(protocol: Protocol, given: list[Picture], device: str) -> float:

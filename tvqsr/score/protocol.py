@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from tvqsr.errors import UserError
 from tvqsr.plan.protocols import weights_of
 from tvqsr.score.distances import Distance, Features
 from tvqsr.score.features import Seen
@@ -18,6 +19,10 @@ ImageScore = Callable[[Picture, str], float]
 """(SR, device) -> score, without reference."""
 SetScore = Callable[[Features, Features], Distance]
 """Features of SR and of HR -> one score of the whole set."""
+
+
+class UnfitError(UserError):
+    """What a protocol raises of one image that it has no number for; others are scored all the same."""
 
 
 @dataclass(frozen=True)
