@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -230,9 +231,9 @@ def test_features_of_references_are_kept_by_what_they_are_of(
 
 
 def test_a_table_is_told_how_few_images_there_were(
-    tvqsr: Command, preset: object, alexnet: None, results: Path, tiny_plan: Plan
+    tvqsr: Command, preset: Callable[..., Path], alexnet: None, results: Path, tiny_plan: Plan
 ) -> None:
-    plan = Plan.load(str(preset(lambda p: p.update(protocols=["fd_alexnet", "kd_alexnet"]))))  # type: ignore[operator]
+    plan = Plan.load(str(preset(lambda p: p.update(protocols=["fd_alexnet", "kd_alexnet"]))))
     assert tvqsr("record", "--preset", "mine.yaml").returncode == 0
     for words in (("prepare", "photos_test"), ("upscale-entry", "bicubic", "photos_test")):
         assert tvqsr(words[0], plan.paths.root, *words[1:]).returncode == 0

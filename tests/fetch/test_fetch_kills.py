@@ -21,7 +21,7 @@ from tvqsr.data.sources import obtain
 from tvqsr.plan import catalogue
 from tvqsr.plan.places import Places
 from tvqsr.plan.preset import DatasetSpec
-from tvqsr.plan.source import ArchiveSource
+from tvqsr.plan.source import ArchiveSource, Source
 
 # One process that has imported everything forks those that work, so that a kill costs no start of Python.
 SERVER = get_context("forkserver")
@@ -39,7 +39,8 @@ def work(url: str, folder: Path, last: int | None) -> None:
     members = {"hr": {"photos.zip": "HR/{name}.png"}, "lr": {"photos.zip": "LR/{name}x4.png"}}
     source = {"kind": "archive", "title": "Photos", "licence": "none", "photos": 24, **members}
     source["archives"] = {"photos.zip": {"addresses": [url]}}
-    catalogue.catalogue = lambda: {"photos": ArchiveSource.model_validate(source)}  # type: ignore[assignment]
+    photos: Source = ArchiveSource.model_validate(source)
+    pytest.MonkeyPatch().setattr(catalogue, "catalogue", lambda: {"photos": photos})
     count = 0
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:

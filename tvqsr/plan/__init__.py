@@ -3,7 +3,8 @@
 Presets, methods' YAML, the graph of stages, digests, and every path under `results/`.
 """
 
-from tvqsr.plan.plan import EntryPlan, Plan
+from tvqsr.plan.entries import EntryPlan
+from tvqsr.plan.plan import Plan
 from tvqsr.plan.runs import Run
 
 __all__ = ["EntryPlan", "Plan", "Run"]

@@ -7,9 +7,10 @@ from typing import Any
 
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
+from tvqsr.plan.entries import EntryPlan
 from tvqsr.plan.method import load_method
 from tvqsr.plan.paths import PLAN_FILE, Paths
-from tvqsr.plan.plan import EntryPlan, Plan
+from tvqsr.plan.plan import Plan
 from tvqsr.plan.preset import Preset
 from tvqsr.plan.runs import Run
 from tvqsr.plan.schema import parse
