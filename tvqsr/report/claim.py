@@ -12,8 +12,9 @@ from tvqsr.plan.schema import Number, Strict
 class ClaimSource(Strict):
     """Where a claim was read, and how far to trust that place."""
 
-    url: str
-    place: str
+    url: Annotated[str, Field(pattern=r"^\S+$")]
+    place: Annotated[str, Field(pattern=r"^[^|]+$")]
+    """The bar parts several sources in `claims.csv`."""
     trust: Literal["primary", "digest", "third party", "ours"]
     """`ours`: not published; our own question in place of one whose protocol cannot be computed everywhere."""
 
@@ -36,7 +37,7 @@ class Claim(Strict):
     hardware: str | None = None
     """The machine that a number holds for: part of its GPU's name. On another one it is shown, but not judged."""
     tolerance: Number | None = None
-    """How far a reproduced value may lie from the published one."""
+    """How far a reproduced value may lie from the published one; of weights that others trained, see `tolerance_of`."""
     crop: Annotated[int, Field(ge=0)] | None = None
     """Border that the published number leaves out of the image, in HR pixels, where its source tells."""
     multiple: Annotated[int, Field(ge=1)] | None = None

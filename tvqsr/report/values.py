@@ -12,13 +12,14 @@ from tvqsr.report.departures import departures, kin
 from tvqsr.report.efficiency import COST_SET
 from tvqsr.report.not_run import not_made, not_run, why_absent
 from tvqsr.report.scores import summarise
+from tvqsr.report.tolerance import tolerance_of
 
 
 def value_verdict(plan: Plan, claim: Claim, entry: str, scores: pd.DataFrame, outside: bool) -> dict[str, Any]:
     """What was measured of an entry, whose scores are given, against what a claim reports of it.
 
-    `reproduced` inside the claim's tolerance or, of what was trained here with several seeds, within twice their
-    standard deviation, else `differs`; `protocol differs` where the two cannot be compared. `outside` as in
+    `reproduced` inside the tolerance or, of what was trained here with several seeds, within twice their standard
+    deviation, else `differs`; `protocol differs` where the two cannot be compared. `outside` as in
     `ClaimFile`.
     """
     reported = claim.reported[entry]
@@ -70,10 +71,13 @@ def _against(row: pd.Series, reported: float, claim: Claim, trained: bool) -> di
     """Whether a number that can be compared is the published one.
 
     The photos are the published ones, so that the spread over them excuses nothing: what differs by chance is what was
-    `trained` here, by its seed. Images and weights that were given are what they are.
+    `trained` here, by its seed. Images and weights that were given are what they are. The difference is taken as it
+    is printed: what is published is rounded, too.
     """
-    tolerance, digits = claim.tolerance or 0.0, int(row.decimals)
-    off, told = abs(row["mean"] - reported), f"{_difference(row, reported)}, %s the tolerance of {tolerance:g}"
+    tolerance, digits = tolerance_of(claim, trained), int(row.decimals)
+    off = round(abs(row["mean"] - reported), digits)
+    of = "" if trained else " for a re-computation"
+    told = f"{_difference(row, reported)}, %s the tolerance of {tolerance:g}{of}"
     if off <= tolerance:
         return {"verdict": "reproduced", "why": told % "inside"}
     if not trained or pd.isna(row.seed_sd):
