@@ -102,6 +102,20 @@ def test_the_summary_counts_reasons_and_names_the_entries_that_are_waited_for(re
     assert "wait for entries of these names: resshift (2), sinsr (1)" in full
 
 
+def test_what_another_row_stands_for_is_told_and_not_counted(results: Path, tvqsr: Command) -> None:
+    write_of(results, ("a", "x", "reproduced", "w"), ("b", "x", "differs", "w"), ("b", "x", "not run", "w"))
+    also = "n.c7: Table 4 <x> <https://example.org> (third party)"
+    table = pd.read_csv(results / "claims.csv").assign(also=[also, "", ""], instead=["", "m.c0", "m.c0"])
+    table.to_csv(results / "claims.csv", index=False)
+    done = tvqsr("check", results)
+    assert done.returncode == 0
+    assert "\n    also n.c7 (Table 4 <x>)\n" in done.stdout
+    assert "\ndiffers  m.c1, value of x on set5" in done.stdout
+    assert "\n    not counted: m.c0 stands for it\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 reproduced; not counted, since other rows stand for them: 1 differs"
+    assert "m.c0" in tvqsr("check", results, "--method", "n").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

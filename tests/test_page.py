@@ -231,6 +231,8 @@ def test_the_answer_counts_what_was_judged() -> None:
         "absent": 1,
     }
     assert told["judged"] == 6
+    uncounted = answer([*claims(), claims()[0] | {"instead": "m.c1"}], {"psnr_y": "PSNR-Y"})
+    assert uncounted == told
     holds = told["groups"][0]["first"]
     # Published ones first; what repeats a claim says which.
     assert [sentence for sentence, _ in holds] == ["Claim 1.", "Claim 6; in FID.", "Claim 0."]

@@ -18,7 +18,7 @@ from tests.conftest import ROOT, TINY
 from tests.visit import PLOTS, Visit, drawn, opened_browser
 from tvqsr.plan import Plan
 from tvqsr.plan.stored import stored_plan
-from tvqsr.report.check import failed
+from tvqsr.report.check import failed, read_verdicts
 
 FIGURES = Plan.load(str(TINY)).figures
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -55,7 +55,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_claims_that_fail_fail_the_workflow_that_asks(finished: tuple[Path, str]) -> None:
     folder, _ = finished
-    wrong = failed(pd.read_csv(folder / "results" / "tiny" / "claims.csv"))
+    wrong = failed(read_verdicts(folder / "results" / "tiny"))
     result = snakemake(folder, "check")
     assert (result.returncode != 0) == (wrong > 0)
     assert " not run" in result.stdout + result.stderr

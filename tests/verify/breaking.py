@@ -254,6 +254,7 @@ BROKEN: dict[str, tuple[Break, set[str], str]] = {
         "tables/main.photos_test.md: missing",
     ),
     "a verdict": (_text("claims.csv", ",not run,", ",ordering holds,"), {"verdicts"}, "but the scores give `not run`"),
+    "what counts": (_text("claims.csv", ",tvqrap.codebook_whole\n", ",\n"), {"verdicts"}, "counts by `itself`, but by"),
     "a verdict left out": (_claims(lambda rows: rows[1:]), {"verdicts"}, "is left out of claims.csv"),
     "a verdict twice": (_claims(lambda rows: [*rows, rows[-1]]), {"verdicts"}, "has more than one row in claims.csv"),
     "a verdict's reason": (

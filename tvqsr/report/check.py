@@ -12,6 +12,7 @@ import pandas as pd
 from tvqsr.errors import UserError
 from tvqsr.plan.paths import PLAN_FILE, Paths
 from tvqsr.plan.schema import suggestion
+from tvqsr.report.counted import sources
 from tvqsr.report.not_run import NO_ENTRY
 
 FAILED = ("differs", "ordering reversed", "reversed without interval")
@@ -19,7 +20,7 @@ FAILED = ("differs", "ordering reversed", "reversed without interval")
 OPEN = ("not run",)
 """Verdicts that say nothing of it."""
 NEEDED = ("claim", "kind", "verdict", "measured", "reported", "why", "published_on", "tested_on")
-ADDED = ("method", "entry")
+ADDED = ("method", "entry", "also", "instead")
 """Columns that results of earlier versions do not have."""
 
 
@@ -63,28 +64,45 @@ def select(verdicts: pd.DataFrame, methods: Sequence[str], wanted: Sequence[str]
 
 
 def failed(verdicts: pd.DataFrame) -> int:
-    """How many claims, or values of claims, were run and do not hold."""
-    return int(verdicts.verdict.isin(FAILED).sum())
+    """How many claims, or values of claims, were run and do not hold; each number or ordering counts once."""
+    return int((verdicts.verdict.isin(FAILED) & _counts(verdicts)).sum())
 
 
 def told(verdicts: pd.DataFrame, everything: bool) -> str:
     """Each claim that was run (`everything`: each there is), the failed ones last; and how many of each verdict."""
     shown = verdicts if everything else verdicts[~verdicts.verdict.isin(OPEN)]
-    last = shown.verdict.isin(FAILED)
+    last = shown.verdict.isin(FAILED) & _counts(shown)
     lines = [_line(row) for part in (shown[~last], shown[last]) for row in part.to_dict("records")]
     rest = list(_wanting(verdicts)) if everything else list(_why_not(verdicts))
-    return "\n".join([*lines, *([""] if lines else []), *rest, _counted(verdicts.verdict) or "no claims"])
+    return "\n".join([*lines, *([""] if lines else []), *rest, _total(verdicts)])
+
+
+def _counts(verdicts: pd.DataFrame) -> pd.Series:
+    """Of which rows no other one counts in their place."""
+    return verdicts.instead == ""
+
+
+def _total(verdicts: pd.DataFrame) -> str:
+    """How many of each verdict, and of what else was run that another row counts for."""
+    counts = _counts(verdicts)
+    beside = verdicts[~counts & ~verdicts.verdict.isin(OPEN)].verdict
+    uncounted = f"; not counted, since other rows stand for them: {_counted(beside)}" if len(beside) else ""
+    return f"{_counted(verdicts[counts].verdict) or 'no claims'}{uncounted}"
 
 
 def _names(row: dict[Any, Any]) -> set[str]:
-    """What a row can be asked for by: its method, the file that states it, and the entry whose value it is."""
-    return {name for name in (row["method"], row["claim"].partition(".")[0], row["entry"]) if name}
+    """What a row can be asked for by: its method, the files that state it, and the entry whose value it is."""
+    claims = [row["claim"], *(source["claim"] for source in sources(row["also"]))]
+    return {name for name in (row["method"], row["entry"], *(claim.partition(".")[0] for claim in claims)) if name}
 
 
 def _line(row: dict[Any, Any]) -> str:
     where = f" on {row['tested_on'] or row['published_on']}"
     told_of = f"{row['claim']}, {row['kind']}{where}: {row['measured']}; published: {row['reported']}"
-    return f"{row['verdict'].upper() if row['verdict'] in FAILED else row['verdict']}  {told_of}\n    {row['why']}"
+    verdict = row["verdict"].upper() if row["verdict"] in FAILED and not row["instead"] else row["verdict"]
+    more = [f"not counted: {row['instead']} stands for it"] if row["instead"] else []
+    more += [f"also {source['claim']} ({source['place']})" for source in sources(row["also"])]
+    return "\n    ".join([f"{verdict}  {told_of}", row["why"], *more])
 
 
 def _wanting(verdicts: pd.DataFrame) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,6 +14,7 @@ from tvqsr.plan import Plan
 from tvqsr.plan.claim_files import ClaimFile
 from tvqsr.report.claim import Claim
 from tvqsr.report.claim_files import all_claims
+from tvqsr.report.counted import ORDERING, full_name, kind_of, standings
 from tvqsr.report.efficiency import COST_SET, cost_scores
 from tvqsr.report.not_run import not_made, not_run, why_absent
 from tvqsr.report.paired import leads
@@ -40,26 +42,31 @@ DECIDED: dict[int, Verdict] = {1: "ordering holds", 0: "undecided", -1: "orderin
 
 COLUMNS = [
     *("claim", "kind", "statement", "verdict", "measured", "reported", "why", "published_on", "tested_on", "protocol"),
-    *("source", "place", "trust", "method", "entry", "scale", "crop"),
+    *("source", "place", "trust", "method", "entry", "scale", "crop", "also", "instead"),
 ]
 """Of `claims.csv`. `method`: whose claim it is; `entry`: of a value, whose number; `scale`: what runs it speaks about
-(`paper`: those of presets with `claims: values`); `crop`: the border that the published number leaves out, if told."""
+(`paper`: those of presets with `claims: values`); `crop`: the border that the published number leaves out, if told;
+`also`, `instead`: as in `Standing`."""
 
 
 def judge(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per claim and test set (orderings) or per claim and entry (values), whether measured or not."""
+    """One row per claim and test set (orderings) or per entry and published number, whether measured or not."""
     rows: list[dict[str, Any]] = []
     # Of a full run there are millions of scores, and a thousand claims: each looks at its entries' alone.
     none = scores.iloc[:0]
     by_entry = defaultdict(lambda: none, {str(name): mine for name, mine in scores.groupby("entry", sort=False)})
-    for file, claim in all_claims(plan):
-        about = _about(claim, file)
+    stated = list(all_claims(plan))
+    standing = standings(stated)
+    for file, claim in stated:
+        about, name = _about(claim, file), full_name(file, claim)
         if claim.better and claim.worse:
-            mine = about | {"kind": "ordering", "scale": claim.scale}
+            mine = about | {"kind": ORDERING, "scale": claim.scale} | asdict(standing[name, ORDERING])
             rows += [mine | found for found in _orderings(plan, claim, by_entry, file.outside)]
         for entry in claim.reported:
-            mine = about | {"kind": f"value of {entry}", "entry": entry, "scale": "paper"}
-            mine |= {"method": entry} if file.outside else {}
+            if (name, kind_of(entry)) not in standing:
+                continue
+            mine = about | {"kind": kind_of(entry), "entry": entry, "scale": "paper"}
+            mine |= asdict(standing[name, kind_of(entry)]) | ({"method": entry} if file.outside else {})
             rows.append(mine | value_verdict(plan, claim, entry, by_entry[entry], file.outside))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -74,7 +81,7 @@ def write_claims(plan: Plan) -> None:
 
 def _about(claim: Claim, file: ClaimFile) -> dict[str, Any]:
     published = {
-        "claim": f"{file.name}.{claim.id}",
+        "claim": full_name(file, claim),
         "method": file.name,
         "statement": claim.statement,
         "published_on": claim.dataset,

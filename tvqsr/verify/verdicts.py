@@ -38,7 +38,10 @@ def _verdicts(bundle: Bundle) -> Iterator[Finding]:
     claims = set(stored.claim)
     for key in dict.fromkeys([*theirs, *mine]):
         if key not in mine:
-            yield unchecked(_named(key), "is no claim that this version knows, or not on this set")
+            yield unchecked(
+                _named(key),
+                "is no row of this version: a claim that it does not know, not on this set, or counted in another row",
+            )
         elif key in theirs:
             yield _verdict(_named(key), theirs[key], mine[key], same_version)
         elif same_version or (key[0] in claims and mine[key].verdict != "not run"):
@@ -64,6 +67,9 @@ def _verdict(subject: str, stored: pd.Series, made: pd.Series, same_version: boo
     for column in ("verdict", "measured"):
         if stored[column] != made[column]:
             return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`")
+    if same_version and stored.get("instead", "") != made["instead"]:
+        counted, told = (row.get("instead") or "itself" for row in (made, stored))
+        return failed(subject, f"counts by `{told}`, but by `{counted}` in this version")
     if stored["reported"] != made["reported"]:
         return unchecked(subject, f"published as `{made['reported']}` by this version, as `{stored['reported']}` there")
     if stored.get("why") == made["why"]:

@@ -22,8 +22,10 @@ TRUST = ("primary", "digest", "third party", "ours")
 def answer(claims: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> dict[str, Any]:
     """Counts by group of verdicts, and the claims that were decided or left open, the published ones first.
 
-    `titles` names protocols for readers.
+    A number or an ordering that several claims state counts once, by the row that no other one stands for. `titles`
+    names protocols for readers.
     """
+    claims = [claim for claim in claims if not claim.get("instead")]
     counts = {group: sum(claim["group"] == group for claim in claims) for group in GROUPS}
     groups = []
     for group in SHOWN:

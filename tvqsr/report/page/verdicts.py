@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from tvqsr.report.counted import sources
+
 GROUP_OF = {
     "ordering holds": "holds",
     "holds without interval": "holds",
@@ -38,8 +40,14 @@ def judged(claims: pd.DataFrame) -> list[dict[str, Any]]:
             "group": GROUP_OF.get(row["verdict"], "apart"),
             "of": row.get("method") or row["claim"].partition(".")[0],
         }
-        rows.append(row | about | {"sentence": alone})
+        rows.append(row | about | {"sentence": alone, "sources": _sources(row)})
     return rows
+
+
+def _sources(row: dict[str, Any]) -> list[dict[str, str]]:
+    """Where a row's number is published, each place once."""
+    every = [{key: row.get(key, "") for key in ("place", "source", "trust")}, *sources(row.get("also", ""))]
+    return list({(source["place"], source["source"]): source for source in reversed(every)}.values())[::-1]
 
 
 def choices(claims: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
