@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.fetch.archives import HR, Into
-from tests.fetch.faulty_server import FaultyServer
-from tests.fetch.served import FILE, QUICK
+from tests.fetch.faulty_server import Answer, FaultyServer
+from tests.fetch.served import CONTENT, FILE, QUICK, unpublished
+from tvqsr.fetch import sums
 from tvqsr.fetch.archive import fetch_archive
 from tvqsr.fetch.retry import Patience
 from tvqsr.fetch.unpack import unpack
@@ -46,3 +47,31 @@ def into(tmp_path: Path) -> Into:
         return unpack(archive, tmp_path / "sets" / "valid", patterns, print)
 
     return into
+
+
+@pytest.fixture
+def fetch_once(tmp_path: Path, said: list[str]) -> Callable[..., Path]:
+    """Into `tmp_path`, without another try."""
+    patience = Patience(waits=(), connect=20, read=20)
+    return lambda spec: fetch_archive(FILE, spec, tmp_path, said.append, patience=patience)
+
+
+@pytest.fixture
+def served(server: FaultyServer) -> tuple[FaultyServer, ArchiveSpec]:
+    """A server, and a spec of a file there of which nothing is published."""
+    server.answers["/a"] = [Answer(CONTENT)]
+    return server, unpublished(server.url("/a"))
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Files that are hashed."""
+    seen: list[Path] = []
+    add_file = sums.Summing.add_file
+
+    def watched(self: sums.Summing, path: Path) -> None:
+        seen.append(path)
+        add_file(self, path)
+
+    monkeypatch.setattr(sums.Summing, "add_file", watched)
+    return seen

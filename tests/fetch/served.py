@@ -13,6 +13,8 @@ from tvqsr.plan.archive import ArchiveSpec
 
 FILE = "photos.zip"
 CONTENT = np.random.default_rng(5).bytes(300_000)
+OTHER = CONTENT[::-1]
+NOWHERE = ("http://127.0.0.1:9/photos.zip",)
 TAGGED = {"ETag": '"one"'}
 QUICK = Patience(waits=(0, 0, 0), connect=20, read=20, redirects=5)
 
