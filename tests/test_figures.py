@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.made_up import made_up
+from tests.page.made_up import made_up
 from tvqsr.data.images import read_image
 from tvqsr.data.manifest import read_pairs
 from tvqsr.errors import UserError

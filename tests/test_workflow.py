@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, TINY
-from tests.visit import PLOTS, Visit, drawn, opened_browser
+from tests.page.visit import PLOTS, Visit, drawn, opened_browser
 from tvqsr.plan import Plan
 from tvqsr.plan.stored import stored_plan
 from tvqsr.report.check import failed, read_verdicts

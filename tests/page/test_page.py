@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
-import os
 import re
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.made_up import ABSENT, HOSTILE, page_data, with_page
+from tests.page.made_up import ABSENT, HOSTILE, page_data
 from tvqsr.data.images import read_image
 from tvqsr.data.manifest import read_pairs
 from tvqsr.plan import Plan
@@ -31,40 +29,30 @@ from tvqsr.report.page.verdicts import judged
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
-    """Made-up results with their tables, verdicts and page."""
-    folder, before = tmp_path_factory.mktemp("shown"), Path.cwd()
-    os.chdir(folder)
-    try:
-        yield with_page(folder)
-    finally:
-        os.chdir(before)
-
-
-@pytest.fixture(scope="module")
-def page(shown: Plan) -> str:
+def html(shown: Plan) -> str:
+    """The file, as it was written."""
     return shown.paths.report.read_text(encoding="utf-8")
 
 
-def test_the_page_asks_for_nothing_and_is_small(shown: Plan, page: str) -> None:
+def test_the_page_asks_for_nothing_and_is_small(shown: Plan, html: str) -> None:
     assert shown.paths.report.stat().st_size < LIMIT_BYTES
-    assert not re.search(r"<(script|link|iframe|img)[^>]+(src|href)=\"(?!data:)[^\"]", page)
-    assert "@import" not in page.split("</style>", maxsplit=1)[0]
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    assert not re.search(r"<(script|link|iframe|img)[^>]+(src|href)=\"(?!data:)[^\"]", html)
+    assert "@import" not in html.split("</style>", maxsplit=1)[0]
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)
     assert policy and policy[1].startswith("default-src 'none';")
     assert not re.search(r"https?:", policy[1])
 
 
-def test_titles_that_would_break_a_page_are_text(page: str) -> None:
-    assert HOSTILE not in page
-    assert page.count("</script>") == 5
-    titles = [entry["title"] for entry in page_data(page, "plots")["entries"]]
+def test_titles_that_would_break_a_page_are_text(html: str) -> None:
+    assert HOSTILE not in html
+    assert html.count("</script>") == 5
+    titles = [entry["title"] for entry in page_data(html, "plots")["entries"]]
     assert HOSTILE in titles
-    assert HOSTILE in unescape(page.split('id="data-plots"', maxsplit=1)[0])
+    assert HOSTILE in unescape(html.split('id="data-plots"', maxsplit=1)[0])
 
 
-def test_entries_that_share_a_title_are_told_apart(page: str) -> None:
-    titles = [entry["title"] for entry in page_data(page, "plots")["entries"]]
+def test_entries_that_share_a_title_are_told_apart(html: str) -> None:
+    titles = [entry["title"] for entry in page_data(html, "plots")["entries"]]
     assert len(set(titles)) == len(titles)
     assert "TVQ&RAP (tvqrap)" in titles
 
@@ -78,20 +66,20 @@ def test_json_in_a_page_cannot_end_its_script(text: str) -> None:
     assert json.loads(inside) == {"text": text}
 
 
-def test_the_tables_are_there_without_scripts(shown: Plan, page: str) -> None:
+def test_the_tables_are_there_without_scripts(shown: Plan, html: str) -> None:
     """Every mean of every table is a cell of plain HTML."""
-    html = unescape(re.sub(r"<[^>]+>", " ", page.split('id="data-plots"', maxsplit=1)[0]))
+    words = unescape(re.sub(r"<[^>]+>", " ", html.split('id="data-plots"', maxsplit=1)[0]))
     for testset in shown.table_sets("main"):
         summary = pd.read_csv(shown.paths.table("main", testset, "csv"))
         for row in summary[summary.protocol == "psnr_y"].itertuples():
-            assert f" {row.mean:.2f} " in html
+            assert f" {row.mean:.2f} " in words
     claims = pd.read_csv(shown.paths.claims)
-    assert page.count("<tr data-verdict=") == len(claims)
-    assert page.count(f'title="{ABSENT}"') >= len(shown.entries)
+    assert html.count("<tr data-verdict=") == len(claims)
+    assert html.count(f'title="{ABSENT}"') >= len(shown.entries)
 
 
-def test_crops_are_the_pixels_of_the_files(shown: Plan, page: str) -> None:
-    crops = page_data(page, "crops")
+def test_crops_are_the_pixels_of_the_files(shown: Plan, html: str) -> None:
+    crops = page_data(html, "crops")
     assert list(crops) == ["first", "second"]
     assert set(crops["first"]) == {"a", "tête & <b>", "c"}
     for testset, pair in ((name, pair) for name in crops for pair in read_pairs(shown.paths.dataset(name))):
@@ -114,10 +102,10 @@ def pixels(uri: str) -> np.ndarray[Any, Any]:
 
 
 def test_a_page_that_would_be_too_large_shows_fewer_crops_and_says_so(
-    shown: Plan, page: str, monkeypatch: pytest.MonkeyPatch
+    shown: Plan, html: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = shown.paths.report.stat().st_size
-    crops = page_data(page, "crops")
+    crops = page_data(html, "crops")
     largest = max(len(str(crop)) for photos in crops.values() for crop in photos.values())
     limit = whole - largest + page_module.MARGIN_BYTES
     monkeypatch.setattr(page_module, "LIMIT_BYTES", limit)
@@ -131,11 +119,11 @@ def test_a_page_that_would_be_too_large_shows_fewer_crops_and_says_so(
         assert set(left) == {"first", "second"}
         assert f"it holds crops of {left['first']} of 3 photos of first" in small
     finally:
-        shown.paths.report.write_text(page, encoding="utf-8")
+        shown.paths.report.write_text(html, encoding="utf-8")
 
 
-def test_plots_carry_the_numbers_of_the_tables(shown: Plan, page: str) -> None:
-    data = page_data(page, "plots")
+def test_plots_carry_the_numbers_of_the_tables(shown: Plan, html: str) -> None:
+    data = page_data(html, "plots")
     for testset in ("first", "second"):
         summary = pd.read_csv(shown.paths.table("main", testset, "csv")).dropna(subset=["mean"])
         for row in summary.to_dict("records"):
@@ -145,9 +133,9 @@ def test_plots_carry_the_numbers_of_the_tables(shown: Plan, page: str) -> None:
     assert data["sets"]["first"]["images"]["names"] == ["a", "c", "tête & <b>"]
 
 
-def test_the_front_is_what_nobody_beats_in_both(shown: Plan, page: str) -> None:
+def test_the_front_is_what_nobody_beats_in_both(shown: Plan, html: str) -> None:
     """Against the definition, by brute force."""
-    here = page_data(page, "plots")["sets"]["first"]
+    here = page_data(html, "plots")["sets"]["first"]
     psnr, lpips = ({name: row[0] for name, row in here["summary"][key].items()} for key in ("psnr_y", "lpips_alex"))
     names = [name for name in psnr if shown.entries[name].reads == "lr"]
 
@@ -164,8 +152,8 @@ def test_the_front_is_what_nobody_beats_in_both(shown: Plan, page: str) -> None:
     assert len(expected) > 1
 
 
-def test_the_published_curve_is_beside_ours(page: str) -> None:
-    panels = page_data(page, "plots")["sets"]["first"]["codebook"]
+def test_the_published_curve_is_beside_ours(html: str) -> None:
+    panels = page_data(html, "plots")["sets"]["first"]["codebook"]
     assert [line["sizes"] for line in panels["psnr_y"]] == [[8, 16], [8, 16]]
     texture, vanilla = panels["published"]
     assert (texture["sizes"], texture["means"]) == ([256, 512, 1024, 8192], [9.2, 8.6, 6.5, 5.9])

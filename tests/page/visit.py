@@ -55,4 +55,9 @@ def drawn(page: Page, *plots: str) -> None:
         page.wait_for_selector(f"#plot-{plot}[data-drawn]", timeout=30_000)
 
 
+def transforms(page: Page) -> list[str]:
+    """How each crop is moved and enlarged."""
+    return page.locator("#grid img").evaluate_all("all => all.map(i => getComputedStyle(i).transform)")
+
+
 PLOTS = ("plane", "codebook", "cost", "codes", "distribution", "curves")

@@ -39,8 +39,10 @@ def judged(claims: pd.DataFrame) -> list[dict[str, Any]]:
         about = {
             "group": GROUP_OF.get(row["verdict"], "apart"),
             "of": row.get("method") or row["claim"].partition(".")[0],
+            "sources": _sources(row),
+            "others": [other["claim"] for other in sources(row.get("also", ""))],
         }
-        rows.append(row | about | {"sentence": alone, "sources": _sources(row)})
+        rows.append(row | about | {"sentence": alone})
     return rows
 
 
