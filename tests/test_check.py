@@ -111,6 +111,7 @@ def test_what_another_row_stands_for_is_told_and_not_counted(results: Path, tvqs
     assert done.returncode == 0
     assert "\n    also n.c7 (Table 4 <x>)\n" in done.stdout
     assert "\ndiffers  m.c1, value of x on set5" in done.stdout
+    assert "Not run" not in done.stdout
     assert "\n    not counted: m.c0 stands for it\n" in done.stdout
     assert done.stdout.splitlines()[-1] == "1 reproduced; not counted, since other rows stand for them: 1 differs"
     assert "m.c0" in tvqsr("check", results, "--method", "n").stdout

@@ -89,6 +89,7 @@ def test_every_shipped_number_is_told_by_a_row_and_counted_once() -> None:
             if row and not row.instead:
                 cells.setdefault((entry, claim.dataset, claim.protocol, claim.hardware), []).append(claim.id)
     assert {key: ids for key, ids in cells.items() if len(ids) > 1} == {}
+    assert all(found[row.instead, kind].instead == "" for (_, kind), row in found.items() if row.instead)
     # Known contradictions, and whose number counts.
     assert found["tvqrap_paper.main_fid", "value of resshift"].instead == "rsd_paper.fid_imagenet_test"
     assert found["rsd_paper.psnr_imagenet_test", "value of sinsr"].instead == "sinsr_readme.imagenet_psnr"

@@ -114,7 +114,7 @@ def _wanting(verdicts: pd.DataFrame) -> Iterator[str]:
 
 def _why_not(verdicts: pd.DataFrame) -> Iterator[str]:
     """What keeps claims from being run, names left out, and how often."""
-    left = verdicts[verdicts.verdict.isin(OPEN)]
+    left = verdicts[verdicts.verdict.isin(OPEN) & _counts(verdicts)]
     if len(left):
         reasons = [_nameless(row) for row in left.to_dict("records")]
         yield f"Not run, as `--everything` tells one by one:\n{_counted(reasons, '    {count} {name}', chr(10))}"
