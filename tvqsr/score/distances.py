@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 
 Features = NDArray[np.float32]
 """(n, d), one row per image or patch; row i of SR and of HR are of the same one."""
+Owners = NDArray[np.int64]
+"""(n,), which image each row is of; rows of an image follow one another, and numbers rise."""
 Matrix = NDArray[np.float64]
 
-Sums = TypeVar("Sums", np.float64, Matrix)
+Sums = TypeVar("Sums", float, Matrix)
+Counts = TypeVar("Counts", int, Owners)
 
 CHUNK = 1024
 """Rows whose float64 copy is held at a time."""
@@ -54,38 +58,67 @@ def statistics(features: Features) -> tuple[Matrix, Matrix]:
     return mean, scatter / (count - 1)
 
 
-def kernel(x: Features, y: Features) -> Distance:
+def kernel(x: Features, y: Features, owners: Owners | None = None) -> Distance:
     """Squared maximum mean discrepancy of features in pairs, kernel (x.y / d + 1)^3, without bias. (Binkowski 2018.)
 
-    Up to SUBSET rows at once, with the error of leaving out a pair at a time; of more, the mean over SUBSETS random
-    subsets of SUBSET, the same for everybody, with the error that their spread tells of all rows.
+    Up to SUBSET rows at once; of more, the mean over SUBSETS random subsets of SUBSET, the same for everybody.
+    The standard error is the jackknife's that leaves out an image at a time, with all its patches, which are no
+    independent draws: how far the value strays were other photos tested on. There is none of fewer than three images,
+    nor where one image has nearly all rows. Without `owners` each row is of an image of its own.
     """
-    count = len(x)
+    of = np.arange(len(x)) if owners is None else np.unique(owners, return_inverse=True)[1]
+    images = int(of[-1]) + 1
+    values, left = zip(*(_leaving_out(x[rows], y[rows], of[rows], images) for rows in _subsets(len(x))), strict=True)
+    return Distance(float(np.mean(values)), _jackknife(np.mean(left, axis=0)))
+
+
+def _subsets(count: int) -> Iterator[Owners]:
+    """Places of the rows that are looked at together, in order."""
     if count <= SUBSET:
-        return _leaving_one_out(x, y)
+        yield np.arange(count)
+        return
     random = np.random.default_rng(0)
-    chosen = (random.choice(count, SUBSET, replace=False) for _ in range(SUBSETS))
-    found = [_leaving_one_out(x[rows], y[rows]).value for rows in chosen]
-    # Subsets overlap: of m out of n rows, a variance s^2 / m shows as s^2 / m (1 - m / n); that of all is s^2 / n.
-    return Distance(float(np.mean(found)), float(np.std(found, ddof=1) * np.sqrt(SUBSET / (count - SUBSET))))
+    for _ in range(SUBSETS):
+        yield np.sort(random.choice(count, SUBSET, replace=False))
 
 
-def _leaving_one_out(x: Features, y: Features) -> Distance:
-    """The distance of all rows, and the jackknife's standard error (none of fewer than three pairs)."""
-    count = len(x)
+def _leaving_out(x: Features, y: Features, owners: Owners, images: int) -> tuple[float, Matrix]:
+    """The distance of all rows, and (images,) of all but those of each image: NaN where fewer than two are left."""
+    found, starts, sizes = np.unique(owners, return_index=True, return_counts=True)
     of_x, of_y, between = (_kernels(a, b) for a, b in ((x, x), (y, y), (x, y)))
-    own = np.diag(of_x) + np.diag(of_y)
-    same = of_x.sum(axis=1) + of_y.sum(axis=1) - own
-    """Of each row, its kernels with all others of its set, both sets."""
-    across = between.sum(axis=0) + between.sum(axis=1)
-    value = float(_unbiased(same.sum(), between.sum(), count))
-    if count < 3:
-        return Distance(value)
-    left = _unbiased(same.sum() - 2 * same, between.sum() - across + np.diag(between), count - 1)
-    return Distance(value, float(np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())))
+    others = of_x + of_y
+    np.fill_diagonal(others, 0)
+    same, across = _by_blocks(others, starts), _by_blocks(between, starts)
+    value = _unbiased(float(same.sum()), float(across.sum()), len(x))
+    left = np.full(images, value)
+    rest = len(x) - sizes
+    without = _unbiased(_without_each(same), _without_each(across), np.maximum(rest, 2))
+    left[found] = np.where(rest < 2, np.nan, without)
+    return value, left
 
 
-def _unbiased(same: Sums, across: Sums, count: int) -> Sums:
+def _by_blocks(kernels: Matrix, starts: Owners) -> Matrix:
+    """Sums over the blocks of a matrix whose rows and columns begin there."""
+    rows: Matrix = np.add.reduceat(kernels, starts, axis=0)
+    blocks: Matrix = np.add.reduceat(rows, starts, axis=1)
+    return blocks
+
+
+def _without_each(blocks: Matrix) -> Matrix:
+    """(g,) sums of (g, g) without row and column of each."""
+    remaining: Matrix = blocks.sum() - blocks.sum(axis=0) - blocks.sum(axis=1) + np.diag(blocks)
+    return remaining
+
+
+def _jackknife(left: Matrix) -> float | None:
+    """Standard error of what has these values (g,) without each of g images."""
+    count = len(left)
+    if count < 3 or not np.isfinite(left).all():
+        return None
+    return float(np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum()))
+
+
+def _unbiased(same: Sums, across: Sums, count: Counts) -> Sums:
     """The distance of sums of kernels: within each set without those with themselves, and across."""
     found: Sums = same / (count * (count - 1)) - 2 * across / count**2
     return found
