@@ -10,6 +10,7 @@ from pathlib import Path
 from tvqsr.data.ahead import in_order
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
+from tvqsr.plan.protocols import TOO_SMALL
 from tvqsr.score.kept import Kept
 from tvqsr.score.learned import exact, one_torch_thread
 from tvqsr.score.photos import NO_AUTOENCODER, NO_HR, Conditions, PairFiles, Photo, Score, finite
@@ -28,9 +29,9 @@ def score_photos(photos: Sequence[Photo], wanted: Sequence[Protocol], conditions
     """Scores of each method under all protocols: photo by photo, then those of the whole set.
 
     What is computed of a reference serves all methods. A protocol that cannot be computed here gives no values, but
-    the reason; so does one that needs HR where there is none, and one that has no number for an image. A score of the
-    whole set is of the photos that have HR.
-    Raises UserError for images that are damaged, too small, or of another size than HR.
+    the reason; so does one that needs HR where there is none, and one that has no number for an image, or needs a
+    larger one. A score of the whole set is of the photos that have HR.
+    Raises UserError for images that are damaged, or of another size than HR.
     """
     reasons = {protocol.name: why_not(protocol, conditions.downloads, conditions.device) for protocol in wanted}
     if conditions.autoencoder is None:
@@ -86,7 +87,9 @@ def _of_file(
             scores.append(Score(photo.name, protocol.name, None, reason))
             continue
         border = conditions.crop if protocol.crops else 0
-        _check_smallest(sr.pixels, file, protocol, border)
+        if reason := _why_too_small(sr.pixels, protocol, border):
+            scores.append(Score(photo.name, protocol.name, None, reason))
+            continue
         pictures = [picture for picture in (sr, hr) if picture is not None]
         if protocol.autoencoded:
             assert conditions.autoencoder
@@ -111,10 +114,9 @@ def _value(protocol: Protocol, given: list[Picture], device: str) -> float:
     return protocol.of_pair(given[0], given[1], device)
 
 
-def _check_smallest(pixels: Pixels, path: Path, protocol: Protocol, border: int) -> None:
-    least = protocol.smallest + 2 * border
-    if min(pixels.shape[:2]) < least:
-        raise UserError(
-            f"{path}: is {pixels.shape[1]} x {pixels.shape[0]}, too small for {protocol.name} with a crop of {border}; "
-            f"at least {least} a side"
-        )
+def _why_too_small(pixels: Pixels, protocol: Protocol, border: int) -> str | None:
+    """Why an image has no score for want of pixels, in the same words for every image."""
+    if min(pixels.shape[:2]) >= protocol.smallest + 2 * border:
+        return None
+    cropped = f" after a crop of {border}" if border else ""
+    return f"{TOO_SMALL}: {protocol.smallest} pixels a side are needed{cropped}"
