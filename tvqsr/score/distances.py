@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,6 @@ Features = NDArray[np.float32]
 Owners = NDArray[np.int64]
 """(n,), which image each row is of; rows of an image follow one another, and numbers rise."""
 Matrix = NDArray[np.float64]
-
-Sums = TypeVar("Sums", float, Matrix)
-Counts = TypeVar("Counts", int, Owners)
 
 CHUNK = 1024
 """Rows whose float64 copy is held at a time."""
@@ -88,26 +84,18 @@ def _leaving_out(x: Features, y: Features, owners: Owners, images: int) -> tuple
     of_x, of_y, between = (_kernels(a, b) for a, b in ((x, x), (y, y), (x, y)))
     others = of_x + of_y
     np.fill_diagonal(others, 0)
-    same, across = _by_blocks(others, starts), _by_blocks(between, starts)
-    value = _unbiased(float(same.sum()), float(across.sum()), len(x))
-    left = np.full(images, value)
-    rest = len(x) - sizes
-    without = _unbiased(_without_each(same), _without_each(across), np.maximum(rest, 2))
-    left[found] = np.where(rest < 2, np.nan, without)
-    return value, left
+    rest = np.append(len(x) - sizes, len(x))
+    distances = _unbiased(_sums(others, starts), _sums(between, starts), np.maximum(rest, 2))
+    left = np.full(images, distances[-1])
+    left[found] = np.where(rest < 2, np.nan, distances)[:-1]
+    return float(distances[-1]), left
 
 
-def _by_blocks(kernels: Matrix, starts: Owners) -> Matrix:
-    """Sums over the blocks of a matrix whose rows and columns begin there."""
-    rows: Matrix = np.add.reduceat(kernels, starts, axis=0)
-    blocks: Matrix = np.add.reduceat(rows, starts, axis=1)
-    return blocks
-
-
-def _without_each(blocks: Matrix) -> Matrix:
-    """(g,) sums of (g, g) without row and column of each."""
-    remaining: Matrix = blocks.sum() - blocks.sum(axis=0) - blocks.sum(axis=1) + np.diag(blocks)
-    return remaining
+def _sums(kernels: Matrix, starts: Owners) -> Matrix:
+    """(g + 1,) sums of (n, n) without the rows and columns of each of g images, which begin there, and of all."""
+    blocks = np.add.reduceat(np.add.reduceat(kernels, starts, axis=0), starts, axis=1)
+    without = blocks.sum() - blocks.sum(axis=0) - blocks.sum(axis=1) + np.diag(blocks)
+    return np.append(without, blocks.sum())
 
 
 def _jackknife(left: Matrix) -> float | None:
@@ -118,9 +106,9 @@ def _jackknife(left: Matrix) -> float | None:
     return float(np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum()))
 
 
-def _unbiased(same: Sums, across: Sums, count: Counts) -> Sums:
-    """The distance of sums of kernels: within each set without those with themselves, and across."""
-    found: Sums = same / (count * (count - 1)) - 2 * across / count**2
+def _unbiased(same: Matrix, across: Matrix, counts: Owners) -> Matrix:
+    """Distances of sums of kernels: within each set without those with themselves, and across."""
+    found: Matrix = same / (counts * (counts - 1)) - 2 * across / counts**2
     return found
 
 
