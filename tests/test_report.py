@@ -90,7 +90,7 @@ DEFINED = {
     "colours": "RGB",
     "rounding": "8-bit images",
     "network": "Inception, its.pth",
-    "library": "torch 2.1",
+    "library": "torch 2.1, numpy 2.4",
 }
 
 
@@ -141,16 +141,29 @@ def test_the_standard_error_of_seeds_is_how_far_their_mean_strays() -> None:
     assert np.sqrt(np.sum(np.square(found))) / 2 < 0.8 * of_mean
 
 
+def test_cells_keep_their_digits_and_zero_has_no_sign(tiny_plan: Plan) -> None:
+    """A column of nothing but numbers is no other: 99.2 is not 99.20."""
+    scores = of_sets({entry: [float("nan")] for entry in tiny_plan.entries}).assign(value=99.2, decimals=2)
+    scores.loc[scores.entry == "hr_copy", "value"] = -1e-9
+    lines = markdown_of(tiny_plan, scores).splitlines()
+    assert sum("99.20" in line for line in lines) == len(tiny_plan.entries) - 1
+    assert any(" 0.00 |" in line for line in lines)
+
+
 def test_a_column_is_told_with_what_its_definition_does_not_say(tiny_plan: Plan) -> None:
     """In a line of its own, and in the CSV; entries that another version scored are named."""
     scores = of_sets({entry: [0.0008] for entry in tiny_plan.entries})
-    told = "- KID (`kid`): kernel distance, RGB; 8-bit images; Inception, its.pth; torch 2.1."
-    assert told in markdown_of(tiny_plan, scores).splitlines()
-    scores.loc[scores.entry.isin(["vq", "tvq"]), "library"] = "torch 2.0"
-    assert f"{told[:-1]} (`vq`, `tvq`: torch 2.0)." in markdown_of(tiny_plan, scores).splitlines()
+    told = "- KID (`kid`): kernel distance, RGB; 8-bit images; Inception, its.pth"
+    lines = markdown_of(tiny_plan, scores).splitlines()
+    assert f"{told}." in lines
+    assert "- Computed with numpy 2.4, torch 2.1." in lines
+    scores.loc[scores.entry.isin(["vq", "tvq"]), ["library", "network"]] = ("torch 2.0, numpy 2.4", "Inception, my.pth")
+    lines = markdown_of(tiny_plan, scores).splitlines()
+    assert f"{told} (`vq`, `tvq`: Inception, my.pth)." in lines
+    assert "- Computed with numpy 2.4, torch 2.1 (`vq`, `tvq`: 2.0)." in lines
     table = pd.read_csv(io.StringIO(table_texts(tiny_plan, "main", "photos_test", scores)["csv"])).set_index("entry")
     assert table.loc["bicubic", list(DEFINED)].to_dict() == DEFINED
-    assert table.library["vq"] == "torch 2.0"
+    assert table.library["vq"] == "torch 2.0, numpy 2.4"
     tex = latex_texts(tiny_plan, "main", "photos_test", table_summary(tiny_plan, tiny_plan.tables["main"], scores))
     assert "KID: kernel distance, RGB; 8-bit images." in tex["tex"]
 
@@ -161,6 +174,8 @@ def test_a_table_says_of_whom_photos_are_not_scored_and_why(tiny_plan: Plan) -> 
     scores.loc[lacks, "reason"] = "too small"
     lines = markdown_of(tiny_plan, scores).splitlines()
     assert "- PSNR-Y is n/a for 2 of 4 photos of `vq`: too small." in lines
+    tex = table_texts(tiny_plan, "main", "photos_test", scores)["tex"]
+    assert "PSNR-Y is n/a for 2 of 4 photos of `vq`: too small." in tex
     assert len([line for line in lines if " is n/a" in line]) == 2, "that, and LPIPS"
     scores.loc[(scores.image == "i1") & (scores.protocol == "psnr_y"), ["value", "reason"]] = (None, "too small")
     scores.loc[(scores.image == "i3") & (scores.entry == "vq"), ["value", "reason"]] = (22.0, None)

@@ -58,4 +58,4 @@ def emphasised(row: pd.Series) -> str:
 
 
 def _number(row: pd.Series, key: str) -> str:
-    return f"{row[key]:.{int(row.decimals)}f}"
+    return f"{row[key]:z.{int(row.decimals)}f}"

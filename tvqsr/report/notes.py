@@ -10,7 +10,7 @@ from tvqsr.report.cells import shown_protocols
 from tvqsr.report.marks import mark_notes
 from tvqsr.report.scores import MEASURES
 
-DETAILS = ("colours", "rounding", "network", "library")
+DETAILS = ("colours", "rounding", "network")
 """What is told of a protocol beside its definition and crop, where the definition does not say the same."""
 NAMED = 3
 """Entries that are named where there may be many."""
@@ -29,9 +29,9 @@ def notes(summary: pd.DataFrame) -> list[str]:
         lines.append(f"{title} (`{protocol}`): {protocol_told(rows)}.")
         if rows["mean"].isna().all():
             lines.append(f"{title} is n/a: {rows.reason.iloc[0]}.")
-        elif protocol not in MEASURES:
-            lines += _incomplete(rows)
-    return [*lines, *error_notes(summary), *(mark_notes(summary, rivals(summary)) if "mark" in summary else ())]
+        lines += _incomplete(rows)
+    marks = mark_notes(summary, rivals(summary)) if "mark" in summary else ()
+    return [*lines, *_libraries(summary), *error_notes(summary), *marks]
 
 
 def rivals(summary: pd.DataFrame) -> list[str]:
@@ -42,7 +42,7 @@ def rivals(summary: pd.DataFrame) -> list[str]:
 def protocol_told(rows: pd.DataFrame, details: Sequence[str] = DETAILS) -> str:
     """Definition and crop of a protocol, whose rows are given, and those `details` that the definition does not tell.
 
-    Where entries were scored otherwise than the first, by another version of a library, they are named.
+    Entries whose scores say otherwise than the first's are named.
     """
     measured = rows[rows["mean"].notna()]
     told = measured if len(measured) else rows.iloc[:1]
@@ -63,11 +63,38 @@ def _of_entries(rows: pd.DataFrame, key: str) -> str:
     return str(first[0]) + (f" ({different})" if different else "")
 
 
-def _incomplete(rows: pd.DataFrame) -> Iterator[str]:
+def incomplete_notes(summary: pd.DataFrame) -> list[str]:
     """Where entries have fewer images scored than there are photos, and why."""
+    of_each = (_incomplete(summary[summary.protocol == protocol]) for protocol in shown_protocols(summary))
+    return [line for lines in of_each for line in lines]
+
+
+def _incomplete(rows: pd.DataFrame) -> Iterator[str]:
+    """Of a protocol, whose rows are given; not where nobody has a number, nor of measures of codebooks."""
+    if rows["mean"].isna().all() or rows.protocol.iloc[0] in MEASURES:
+        return
     for (lacking, photos, reason), entries in rows[rows.lacking > 0].groupby(["lacking", "photos", "reason"]).entry:
         who = "every entry" if len(entries) == len(rows) > 1 else _names(list(entries))
         yield f"{rows.title.iloc[0]} is n/a for {lacking} of {photos} photos of {who}: {reason}."
+
+
+def _libraries(summary: pd.DataFrame) -> list[str]:
+    """Versions of all that computed the numbers; which of them computes what is in the CSV."""
+    measured = summary[summary["mean"].notna() & summary.library.notna()]
+    versions: dict[str, dict[str, list[str]]] = {}
+    for entry, libraries in zip(measured.entry, measured.library, strict=True):
+        for library in libraries.split(", "):
+            name, _, version = library.rpartition(" ")
+            versions.setdefault(name, {}).setdefault(version, []).append(entry)
+    told = [f"{name} {_of_versions(entries)}" for name, entries in sorted(versions.items())]
+    return [f"Computed with {', '.join(told)}."] if told else []
+
+
+def _of_versions(entries: dict[str, list[str]]) -> str:
+    """The version of the first entry, and in brackets others with theirs."""
+    (first, _), *others = entries.items()
+    different = "; ".join(f"{_names(list(dict.fromkeys(names)))}: {version}" for version, names in others)
+    return first + (f" ({different})" if different else "")
 
 
 def _names(entries: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from tvqsr.plan.schema import suggestion
 from tvqsr.report import latex
 from tvqsr.report.cells import cell, emphasised, shown_protocols
 from tvqsr.report.marks import mark_notes, marked
-from tvqsr.report.notes import error_notes, notes, rivals
+from tvqsr.report.notes import error_notes, incomplete_notes, notes, rivals
 from tvqsr.report.scores import load_scores, row_of, summarise
 
 SPREAD = "Mean over images [95% bootstrap interval over images] ± standard deviation over seeds."
@@ -112,8 +112,12 @@ def compact(plan: Plan, testset: str) -> str:
 
 
 def markdown(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
-    rows = grid(plan, summary, emphasised).to_markdown(index=False)
-    return f"{heading(plan, table, testset, summary)}\n\n{rows}\n\n" + "".join(
+    rows = grid(plan, summary, emphasised)
+    numbers = [bool(pd.to_numeric(rows[column], errors="coerce").notna().all()) for column in rows]
+    aligned = ["right" if of_numbers else "left" for of_numbers in numbers]
+    # Read as numbers, 99.20 would lose its zero.
+    shown = rows.to_markdown(index=False, disable_numparse=True, colalign=aligned)
+    return f"{heading(plan, table, testset, summary)}\n\n{shown}\n\n" + "".join(
         f"- {line}\n" for line in [*plain_words(plan, summary), *notes(summary)]
     )
 
@@ -127,6 +131,7 @@ def latex_texts(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> d
     seeds = f"{counts[0]} seed{'' if counts[0] == 1 else 's'}{'; controls one' if len(counts) > 1 else ''}"
     absent = summary[summary.protocol.isin(set(shown_protocols(summary)) - set(shown))].drop_duplicates("protocol")
     lacking = [f"{row.title} is n/a: {str(row.reason).partition(':')[0]}." for _, row in absent.iterrows()]
+    lacking += incomplete_notes(summary)
     below = ["Below the rule: shown HR."] if set(summary.get("reads", ())) == {"lr", "hr"} else []
     means = latex.Told(
         subject, [f"Means over images and seeds ({seeds}).", *marks, *below, *lacking], f"{name}-{testset}"

@@ -14,11 +14,11 @@ ENOUGH = 2048
 PATCH = 256
 OF_INCEPTION = (
     "2048 features of the Inception network of 2015 after clean resizing to 299",
-    "Inception of 2015 (FID's)",
+    "Inception network of 2015",
 )
 OF_ALEXNET = (
-    "256 features of AlexNet (means over positions of its last convolution) after clean resizing to 224: "
-    "not comparable with FID or KID",
+    "256 features of AlexNet (means over positions of its last convolution) after clean resizing to 224 "
+    "(not comparable with FID or KID)",
     "AlexNet of torchvision",
 )
 
@@ -38,7 +38,7 @@ class _Measure:
             name,
             title,
             False,
-            f"{self.told} to HR of {features}, {_shown(seen)}{self.more}",
+            f"{self.told} to HR of {features}, {RGB.name}, {AS_THEY_ARE}, {_shown(seen)}{self.more}",
             self.decimals,
             RGB.name,
             AS_THEY_ARE,
