@@ -12,12 +12,13 @@ from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
 from tvqsr.plan.protocols import TOO_SMALL
 from tvqsr.score.kept import Kept
-from tvqsr.score.learned import exact, one_torch_thread
+from tvqsr.score.learned import exact
 from tvqsr.score.photos import NO_AUTOENCODER, NO_HR, Conditions, PairFiles, Photo, Score, finite
 from tvqsr.score.picture import Picture
 from tvqsr.score.protocol import Protocol, UnfitError
 from tvqsr.score.ready import why_not
 from tvqsr.score.sets import score_sets
+from tvqsr.threads import one_torch_thread
 
 
 def score_pairs(pairs: Sequence[PairFiles], wanted: Sequence[Protocol], conditions: Conditions) -> list[Score]:
@@ -42,6 +43,7 @@ def score_photos(photos: Sequence[Photo], wanted: Sequence[Protocol], conditions
         if any(protocol.load or protocol.autoencoded for protocol in wanted):
             # Around all threads: what they set for themselves within is then no change.
             stack.enter_context(exact())
+            # Workers of one thread each, whatever their number.
             stack.enter_context(one_torch_thread())
         of_photo = partial(_of_photo, wanted=wanted, reasons=reasons, conditions=conditions)
         for found in in_order(of_photo, photos, conditions.workers):

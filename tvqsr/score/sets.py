@@ -34,14 +34,15 @@ def score_sets(
     """
     of_sets = [protocol for protocol in wanted if protocol.of_set]
     with_hr = [photo for photo in photos if photo.hr]
+    alone = NO_HR if not with_hr else ONE_IMAGE if len(with_hr) == 1 else None
     scores: list[dict[str, Score]] = [{} for _ in range(methods)]
     for seen in dict.fromkeys(protocol.seen for protocol in of_sets if protocol.seen):
         shown = _shown(seen, with_hr)
-        alone = _why_none(seen, len(with_hr), len(shown.photos))
         mine = [protocol for protocol in of_sets if protocol.seen == seen]
-        here = [protocol for protocol in mine if not (alone or reasons[protocol.name])]
+        why = {protocol.name: alone or reasons[protocol.name] or shown.why_too_few(seen) for protocol in mine}
+        here = [protocol for protocol in mine if not why[protocol.name]]
         for protocol in mine:
-            absent = Score(WHOLE_SET, protocol.name, None, alone or reasons[protocol.name])
+            absent = Score(WHOLE_SET, protocol.name, None, why[protocol.name])
             for found in scores:
                 found[protocol.name] = absent
         if here:
@@ -69,21 +70,21 @@ class _Shown:
         left_out = f" ({small} smaller than a patch)" if small else ""
         return f"n = {len(self.owners)} patches of {len(self.photos)} images{left_out}"
 
+    def why_too_few(self, seen: Seen) -> str | None:
+        """Why there is no distance, or None."""
+        large = len(self.photos)
+        if large > 1:
+            return None
+        return (
+            f"{TOO_SMALL}: {large} of {self.among} photos hold a patch of {seen.patch} x {seen.patch}, two are needed"
+        )
+
 
 def _shown(seen: Seen, photos: Sequence[Photo]) -> _Shown:
     rows = seen.rows([photo.hr for photo in photos if photo.hr])
     large = [(photo, count) for photo, count in zip(photos, rows, strict=True) if count]
     owners = np.repeat(np.arange(len(large)), [count for _, count in large])
     return _Shown([photo for photo, _ in large], owners, len(photos))
-
-
-def _why_none(seen: Seen, with_hr: int, large: int) -> str | None:
-    """Why there is no distance between sets, or None."""
-    if with_hr == 0:
-        return NO_HR
-    if large < 2 <= with_hr:
-        return f"{TOO_SMALL}: {large} of {with_hr} photos hold a patch of {seen.patch} x {seen.patch}, two are needed"
-    return ONE_IMAGE if with_hr == 1 else None
 
 
 def _score(protocol: Protocol, sr: Features, hr: Features, shown: _Shown) -> Score:
