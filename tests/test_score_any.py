@@ -19,8 +19,8 @@ from tests.scoring import score_of
 from tvqsr.data.images import read_image
 from tvqsr.errors import UserError
 from tvqsr.plan import Plan
-from tvqsr.plan.pyiqa_metrics import listed_metrics
-from tvqsr.score import any_metric
+from tvqsr.plan.pyiqa_metrics import OWN, listed_metrics
+from tvqsr.score import any_metric, learned
 from tvqsr.score.learned import PyiqaMetric
 from tvqsr.score.picture import Picture
 from tvqsr.score.protocols import protocols
@@ -40,6 +40,42 @@ def test_the_list_is_pyiqas() -> None:
     for name in ("piqe", "gmsd", "vif", "entropy"):
         metric = pyiqa.create_metric(name, device="cpu")
         assert listed_metrics()[name].higher_is_better == (not metric.lower_better)
+
+
+def test_every_definition_tells_the_options_of_pyiqas_list() -> None:
+    """What pyiqa is made of by name, so that the words of two metrics differ where their options do."""
+    from pyiqa.default_model_configs import DEFAULT_CONFIGS
+
+    told = {}
+    for name, about in DEFAULT_CONFIGS.items():
+        if about["metric_opts"]["type"] in OWN:
+            continue
+        (protocol,) = protocols([f"pyiqa:{name}"], "here")
+        options = {key: value for key, value in about["metric_opts"].items() if key != "type"}
+        words = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        assert f": {about['metric_opts']['type']}({words}), 8-bit RGB is given" in protocol.definition
+        told[name] = protocol.about(4)
+    assert len(told) == len(listed_metrics()) - 4
+    assert str(told["lpips"]["definition"]).startswith("pyiqa `lpips`: LPIPS(net='alex', version='0.1'), ")
+    assert all(all(about[key] for key in ("colours", "rounding", "network", "library")) for about in told.values())
+
+
+def test_pyiqa_goes_by_the_options_that_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class that a definition names is made with the options that it tells, and no others."""
+    from pyiqa.archs.ssim_arch import SSIM
+
+    made: list[dict[str, object]] = []
+    build = SSIM.__init__
+
+    def watched(self: SSIM, **options: object) -> None:
+        made.append(options)
+        build(self, **options)
+
+    monkeypatch.setattr(SSIM, "__init__", watched)
+    learned._pyiqa.cache_clear()
+    for name in ("ssim", "ssimc"):
+        PyiqaMetric(name).load("cpu")
+    assert made == [dict(listed_metrics()[name].options) for name in ("ssim", "ssimc")]
 
 
 def test_names_are_checked_when_a_preset_is_planned(preset: Callable[..., Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from tvqsr.score.distances import Features, frechet, kernel, statistics
 from tvqsr.score.features import ALEXNET, INCEPTION, Seen, resized
 from tvqsr.score.pairs import score_pairs
 from tvqsr.score.photos import Conditions, paired_by_name
+from tvqsr.score.protocol import Protocol
 from tvqsr.score.protocols import protocols
 
 
@@ -97,18 +99,37 @@ def test_pyiqa_gives_the_same_kernel_distance() -> None:
     assert kernel(x, y).value == pytest.approx(mmd_polynomial_kernel(x, y, num_subsets=1), rel=1e-3)
 
 
-@pytest.mark.parametrize("subset", [1000, 60])
-def test_the_standard_error_is_how_far_the_kernel_distance_strays(subset: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of all rows at once, and of subsets."""
+def test_an_image_is_left_out_with_all_its_patches() -> None:
+    """Of unequal numbers of patches, by loops, whatever the images are called."""
+    x, y = drawn(12, 8, 0), drawn(12, 8, 1, 0.5)
+    owners = np.repeat([0, 3, 4, 9], [1, 5, 2, 4])
+    left = np.array([kernel_by_loops(x[owners != owner], y[owners != owner]) for owner in np.unique(owners)])
+    found = kernel(x, y, owners)
+    assert found.value == kernel(x, y).value
+    assert found.error == pytest.approx(np.sqrt(3 / 4 * np.sum((left - left.mean()) ** 2)), rel=1e-9)
+    assert kernel(x, y, np.repeat([0, 1], 6)).error is None, "two images tell no spread"
+
+
+@pytest.mark.parametrize(("subset", "patches"), [(1000, 1), (60, 1), (1000, 6), (120, 6)])
+def test_the_standard_error_is_how_far_the_kernel_distance_strays(
+    subset: int, patches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other photos: of all rows at once and of subsets, of images and of patches that are like their image's."""
     monkeypatch.setattr(distances, "SUBSET", subset)
-    population = drawn(20_000, 6, 0), drawn(20_000, 6, 1, 0.3)
-    random = np.random.default_rng(0)
-    found = []
-    for _ in range(60):
-        rows = random.integers(0, 20_000, (2, 180))
-        found.append(kernel(population[0][rows[0]], population[1][rows[1]]))
+    monkeypatch.setattr(distances, "SUBSETS", 30)
+    random, photos = np.random.default_rng(0), 180 if patches == 1 else 60
+    mixing, found = random.normal(size=(6, 6)) / np.sqrt(6), []
+    for _ in range(80):
+        counts = random.integers(1, 2 * patches, photos) if patches > 1 else np.ones(photos, int)
+        owners = np.repeat(np.arange(photos), counts)
+        of_photos = random.normal(size=(photos, 6))[owners]
+        hr = of_photos + 0.5 * random.normal(size=(len(owners), 6))
+        sr = hr + 0.3 + 0.2 * random.normal(size=hr.shape)
+        x, y = (np.maximum(rows @ mixing, 0).astype(np.float32) for rows in (sr, hr))
+        found.append(kernel(x, y, owners))
     strays = np.std([one.value for one in found], ddof=1)
-    assert np.mean([one.error for one in found if one.error is not None]) == pytest.approx(strays, rel=0.3)
+    told = np.sqrt(np.mean([one.error**2 for one in found if one.error is not None]))
+    assert told == pytest.approx(strays, rel=0.25)
 
 
 @pytest.fixture
@@ -185,6 +206,34 @@ def test_patches_lie_side_by_side_from_the_top_left(folders: tuple[Path, Path], 
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
     with pytest.raises(UserError, match=r"p0\.png: is 70 x 64, smaller than a patch of 80 x 80"):
         Seen(ALEXNET, 80).features(files, "cpu", 1)
+
+
+def of_patches(side: int) -> list[Protocol]:
+    """The distances of AlexNet's features, of patches."""
+    seen = Seen(ALEXNET, side)
+    return [replace(protocol, seen=seen) for protocol in protocols(["fd_alexnet", "kd_alexnet"], "here")]
+
+
+def test_patches_of_one_image_are_left_out_together(folders: tuple[Path, Path], alexnet: None) -> None:
+    sr, hr = (Seen(ALEXNET, 32).features(sorted(folder.iterdir()), "cpu", 1) for folder in folders)
+    frechet_distance, found = score_pairs(paired_by_name(*folders), of_patches(32), Conditions(0))
+    assert frechet_distance.note == "n = 26 patches of 5 images, biased upwards below 2048"
+    assert found.note == "n = 26 patches of 5 images"
+    assert found.error == kernel(sr, hr, np.repeat(range(5), [4, 4, 8, 4, 6])).error
+    assert found.error != kernel(sr, hr).error
+
+
+def test_images_smaller_than_a_patch_are_left_out_and_counted(folders: tuple[Path, Path], alexnet: None) -> None:
+    """Where a patch holds nothing of most, what is left is scored; of one image nothing is."""
+    sr, hr = (
+        Seen(ALEXNET, 65).features([folder / file for file in ("p2.png", "p4.png")], "cpu", 1) for folder in folders
+    )
+    frechet_distance, found = score_pairs(paired_by_name(*folders), of_patches(65), Conditions(0))
+    assert frechet_distance.value == frechet(sr, hr).value
+    assert found.note == "n = 3 patches of 2 images (3 smaller than a patch)"
+    alone = score_pairs(paired_by_name(*folders), of_patches(70), Conditions(0))
+    reason = "too small: 1 of 5 photos hold a patch of 70 x 70, two are needed"
+    assert [(score.value, score.reason) for score in alone] == [(None, reason)] * 2
 
 
 def test_features_do_not_depend_on_the_number_of_workers(folders: tuple[Path, Path], alexnet: None) -> None:

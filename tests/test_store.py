@@ -253,10 +253,15 @@ def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     dead.wait()
     left = [tmp_path / f".hr.u8.{process}@{HOST}.part" for process in (dead.pid, os.getpid())]
     elsewhere = f".hr.u8.{dead.pid}@{'0' * 8}.part"
-    """Of a process on another machine that writes into the same folder: whether it runs cannot be seen here."""
+    """Of a process on another machine that writes into the same folder: whether it runs, only the file's age tells."""
     running = f".hr.u8.{os.getppid()}@{HOST}.part"
+    long_ago = f".lr.u8.{os.getppid()}@{'0' * 8}.part"
     kept = [tmp_path / name for name in (running, elsewhere, "hr.u8", ".notes.part", "x.part")]
+    left.append(tmp_path / long_ago)
     for file in [*left, *kept]:
         file.write_text("half")
+    for file in (left[-1], *kept):
+        age = 23 if file.name == elsewhere else 25
+        os.utime(file, (time.time(), time.time() - 3600 * age))
     remove_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)

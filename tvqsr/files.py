@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 """This machine in the name of what is being written: of a shared folder's processes, only its own can be asked for."""
 LEFTOVER = re.compile(r"\..+\.(?P<process>\d+)@(?P<host>[0-9a-f]{8})\.part", re.DOTALL)
 """Names that `written_beside` gives."""
+FORSAKEN = 24 * 3600
+"""Seconds: no step writes to a file so seldom, and clocks of machines that share a folder do not differ by so much."""
 
 
 @contextmanager
@@ -46,12 +49,21 @@ def written_beside(path: Path) -> Iterator[Path]:
 def remove_leftovers(folder: Path) -> None:
     """Remove what `written_beside` left in a folder when its process was killed.
 
-    That of running processes stays, and of other machines, whose processes nobody can see from here.
+    That of running processes stays. Those of other machines nobody can see from here: theirs goes when nothing was
+    written to it for `FORSAKEN` seconds.
     """
     for path in folder.glob(".*.part"):
         name = LEFTOVER.fullmatch(path.name)
-        if name and name["host"] == HOST and not _runs(int(name["process"])):
+        if name and (not _runs(int(name["process"])) if name["host"] == HOST else _is_forsaken(path)):
             path.unlink(missing_ok=True)
+
+
+def _is_forsaken(path: Path) -> bool:
+    """Whether nobody writes to a file any more, as far as its age tells; not of one that is gone meanwhile."""
+    try:
+        return time.time() - path.stat().st_mtime > FORSAKEN
+    except FileNotFoundError:
+        return False
 
 
 def _runs(process: int) -> bool:

@@ -127,6 +127,8 @@ def absent(protocol: str) -> list[WeightFile]:
 
 ABSENT = "weights absent"
 """How the reason begins where a protocol's weights are not here."""
+TOO_SMALL = "too small"
+"""How it begins where an image is too small for a protocol."""
 
 
 def unavailable(protocol: str, downloads: bool) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -28,6 +29,12 @@ class ListedMetric:
     higher_is_better: bool
     kind: str
     """Its class in pyiqa."""
+    options: Mapping[str, Any]
+    """What pyiqa's list gives that class beside its own defaults."""
+
+    def __str__(self) -> str:
+        """`SSIM(downsample=False, test_y_channel=True)`."""
+        return f"{self.kind}({', '.join(f'{key}={value!r}' for key, value in self.options.items())})"
 
 
 @cache
@@ -65,4 +72,6 @@ def _table(path: Path) -> dict[str, dict[str, Any]]:
 
 def _listed(name: str, about: dict[str, Any]) -> ListedMetric:
     better = not about.get("lower_better", False)
-    return ListedMetric(name, about["metric_mode"] == "FR", better, about["metric_opts"]["type"])
+    options = dict(about["metric_opts"])
+    kind = options.pop("type")
+    return ListedMetric(name, about["metric_mode"] == "FR", better, kind, options)

@@ -12,6 +12,8 @@ import pandas as pd
 
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.bibliography import cite_key, papers_of, tex
+from tvqsr.report.cells import mean_of, spreads
+from tvqsr.report.notes import protocol_told
 from tvqsr.report.scores import MEASURES, row_of
 
 LONG = 40
@@ -138,22 +140,17 @@ def stacked(lines: Sequence[str]) -> str:
 
 def _definition(summary: pd.DataFrame, protocol: str) -> str:
     """`PSNR-Y: dB, BT.601 ..., crop 4.`"""
-    row = summary[summary.protocol == protocol].iloc[0]
-    return tex(f"{row.title}: {row.definition}{f', crop {row.crop}' if row.crop else ''}.")
+    rows = summary[summary.protocol == protocol]
+    return tex(f"{rows.title.iloc[0]}: {protocol_told(rows, ('colours', 'rounding'))}.")
 
 
 def _mean(row: pd.Series) -> str:
-    if pd.isna(row["mean"]):
-        return "n/a"
     around = {"best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}.get(row.get("mark", ""), "{}")
-    return around.format(f"{row['mean']:.{int(row.decimals)}f}")
+    return around.format(mean_of(row))
 
 
 def _with_interval(row: pd.Series) -> str:
-    digits, text = int(row.decimals), _mean(row)
-    if pd.notna(row.low):
-        text += f" [{row.low:.{digits}f}, {row.high:.{digits}f}]"
-    return text + (rf" $\pm${row.seed_sd:.{digits}f}" if pd.notna(row.seed_sd) else "")
+    return " ".join([_mean(row), *spreads(row)]).replace("±", r"$\pm$")
 
 
 def booktabs(table: Table) -> str:

@@ -50,7 +50,11 @@ Title, higher is better, decimals, definition.
 WHOLE_SET = "(set)"
 """In place of an image's name, for a score of the whole set: there is one number, and nothing to pair."""
 
-ABOUT = ("entry", "protocol", "title", "decimals", "definition", "higher_is_better", "crop")
+ABOUT = (
+    *("entry", "protocol", "title", "decimals", "definition", "higher_is_better"),
+    *("crop", "colours", "rounding", "network", "library"),
+)
+"""What a summary takes over from the scores; measures of codebooks have none of the last four."""
 
 
 def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame:
@@ -129,9 +133,11 @@ def row_of(summary: pd.DataFrame, entry: str, protocol: str) -> pd.Series:
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     """One row per entry and protocol of one test set.
 
-    Mean over images, its 95% interval, standard deviation over seeds, counts, reason where n/a.
+    Mean over images, its 95% interval, standard error of a number of the whole set, standard deviation over seeds,
+    counts, and the reason where it or some of its images are n/a.
     """
-    rows = [_summary(group) for _, group in scores.groupby(["entry", "protocol"], sort=False)]
+    whole = scores.reindex(columns=list(dict.fromkeys([*scores.columns, *ABOUT, "error"])))
+    rows = [_summary(group) for _, group in whole.groupby(["entry", "protocol"], sort=False)]
     samples = [values for _, values in rows]
     measured = [place for place, values in enumerate(samples) if len(values)]
     for place, interval in zip(measured, mean_intervals([samples[place] for place in measured]), strict=True):
@@ -143,13 +149,29 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 def _summary(group: pd.DataFrame) -> tuple[dict[str, Any], NDArray[np.float64]]:
     """What a summary tells of an entry under a protocol, but mean and interval; and its scores (n,) by image."""
     values, about = group.dropna(subset=["value"]), group.iloc[0]
-    by_seed = values.groupby("seed").value.mean()
+    by_seed = values.groupby("seed")[["value", "error"]].mean()
+    lacking = group[group.value.isna()]
     row: dict[str, Any] = {key: about[key] for key in ABOUT}
-    row |= {"mean": None, "low": None, "high": None, "seed_sd": by_seed.std(ddof=1) if len(by_seed) > 1 else None}
     row |= {
+        "mean": None,
+        "low": None,
+        "high": None,
+        # Seeds see the same photos and err together: the error of their mean is that of each, not less.
+        "error": by_seed.error.mean(skipna=False),
+        "seed_sd": by_seed.value.std(ddof=1) if len(by_seed) > 1 else None,
         "seeds": len(by_seed),
         "images": values.image.nunique(),
         "photos": group.image[group.image != WHOLE_SET].nunique(),
-        "reason": about.reason if values.empty else None,
+        "lacking": lacking.image[lacking.image != WHOLE_SET].nunique(),
+        "reason": _why_lacking(lacking.reason),
     }
     return row, values.groupby("image").value.mean().to_numpy(np.float64)
+
+
+def _why_lacking(reasons: pd.Series) -> str | None:
+    """The first reason why there is no number, and how many others there are."""
+    found = list(dict.fromkeys(reasons.dropna()))
+    if not found:
+        return None
+    others = f" (and {len(found) - 1} other reason{'s' if found[2:] else ''})" if found[1:] else ""
+    return f"{found[0]}{others}"

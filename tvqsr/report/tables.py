@@ -11,10 +11,11 @@ from tvqsr.errors import UserError
 from tvqsr.files import write_text
 from tvqsr.plan import Plan
 from tvqsr.plan.preset import TableSpec
-from tvqsr.plan.protocols import ABSENT
 from tvqsr.plan.schema import suggestion
 from tvqsr.report import latex
+from tvqsr.report.cells import cell, emphasised, shown_protocols
 from tvqsr.report.marks import mark_notes, marked
+from tvqsr.report.notes import error_notes, incomplete_notes, notes, rivals
 from tvqsr.report.scores import load_scores, row_of, summarise
 
 SPREAD = "Mean over images [95% bootstrap interval over images] ± standard deviation over seeds."
@@ -47,46 +48,7 @@ def table_summary(plan: Plan, table: TableSpec, scores: pd.DataFrame) -> pd.Data
     found = summarise(scores)
     summary = pd.concat([found[found.entry == entry] for entry in table.entries], ignore_index=True)
     summary = summary.assign(reads=[plan.entries[entry].reads for entry in summary.entry])
-    return marked(summary, scores, _rivals(summary))
-
-
-def _rivals(summary: pd.DataFrame) -> list[str]:
-    """Entries that may be best: those that were not shown HR."""
-    return list(dict.fromkeys(summary.entry[summary.reads == "lr"]))
-
-
-def shown_protocols(summary: pd.DataFrame) -> list[str]:
-    """Protocols worth a column, in order.
-
-    Those with a value somewhere, and those that no entry could be scored with (their n/a is news).
-    """
-    names = list(dict.fromkeys(summary.protocol))
-    return [name for name in names if _is_shown(summary[summary.protocol == name])]
-
-
-def _is_shown(rows: pd.DataFrame) -> bool:
-    measured = bool(rows["mean"].notna().any())
-    return measured or bool(rows.reason.fillna("").str.startswith(ABSENT).any())
-
-
-def cell(row: pd.Series) -> str:
-    """`25.31 [24.10, 26.52] ±0.05`: mean, interval over images, deviation over seeds; `n/a` where there is no value."""
-    if pd.isna(row["mean"]):
-        return "n/a"
-    digits = int(row.decimals)
-    text = f"{row['mean']:.{digits}f}"
-    if pd.notna(row.low):
-        text += f" [{row.low:.{digits}f}, {row.high:.{digits}f}]"
-    if pd.notna(row.seed_sd):
-        text += f" ±{row.seed_sd:.{digits}f}"
-    return text
-
-
-def emphasised(row: pd.Series) -> str:
-    """The cell in Markdown: the mean bold where it is the best, underlined where it is the second best."""
-    mean, *rest = cell(row).split(" ", 1)
-    around = {"best": "**{}**", "second": "<u>{}</u>"}.get(row.get("mark", ""), "{}")
-    return " ".join([around.format(mean), *rest])
+    return marked(summary, scores, rivals(summary))
 
 
 def grid(plan: Plan, summary: pd.DataFrame, formatted: Callable[[pd.Series], str] = cell) -> pd.DataFrame:
@@ -101,19 +63,6 @@ def grid(plan: Plan, summary: pd.DataFrame, formatted: Callable[[pd.Series], str
             row[f"{found.title} {'↑' if found.higher_is_better else '↓'}"] = formatted(found)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def notes(summary: pd.DataFrame) -> list[str]:
-    """Definition of each column, why what is n/a is n/a, and what marks mean."""
-    lines = []
-    for protocol in shown_protocols(summary):
-        rows = summary[summary.protocol == protocol]
-        first = rows.iloc[0]
-        crop = f", crop {first.crop}" if first.crop else ""
-        lines.append(f"{first.title} (`{protocol}`): {first.definition}{crop}.")
-        if rows["mean"].isna().all():
-            lines.append(f"{first.title} is n/a: {first.reason}.")
-    return [*lines, *(mark_notes(summary, _rivals(summary)) if "mark" in summary else ())]
 
 
 def plain_words(plan: Plan, summary: pd.DataFrame) -> list[str]:
@@ -158,13 +107,17 @@ def compact(plan: Plan, testset: str) -> str:
     if not path.is_file():
         raise UserError(f"{path}: missing; run snakemake to the end first")
     summary = pd.read_csv(path)
-    means = grid(plan, summary.assign(low=float("nan"), seed_sd=float("nan")))
+    means = grid(plan, summary.assign(low=float("nan"), error=float("nan"), seed_sd=float("nan")))
     return f"{testset}, means\n\n{means.to_markdown(index=False, disable_numparse=True)}"
 
 
 def markdown(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) -> str:
-    rows = grid(plan, summary, emphasised).to_markdown(index=False)
-    return f"{heading(plan, table, testset, summary)}\n\n{rows}\n\n" + "".join(
+    rows = grid(plan, summary, emphasised)
+    numbers = [bool(pd.to_numeric(rows[column], errors="coerce").notna().all()) for column in rows]
+    aligned = ["right" if of_numbers else "left" for of_numbers in numbers]
+    # Read as numbers, 99.20 would lose its zero.
+    shown = rows.to_markdown(index=False, disable_numparse=True, colalign=aligned)
+    return f"{heading(plan, table, testset, summary)}\n\n{shown}\n\n" + "".join(
         f"- {line}\n" for line in [*plain_words(plan, summary), *notes(summary)]
     )
 
@@ -173,16 +126,19 @@ def latex_texts(plan: Plan, name: str, testset: str, summary: pd.DataFrame) -> d
     """The table for a paper, and with intervals for its appendix."""
     measured = summary[summary["mean"].notna()]
     shown, subject = list(dict.fromkeys(measured.protocol)), _subject(plan, plan.tables[name], testset, summary)
-    marks = mark_notes(summary, _rivals(summary)) if "mark" in summary else []
+    marks = mark_notes(summary, rivals(summary)) if "mark" in summary else []
     counts = sorted({len(plan.entries[entry].seeds) for entry in summary.entry}, reverse=True)
     seeds = f"{counts[0]} seed{'' if counts[0] == 1 else 's'}{'; controls one' if len(counts) > 1 else ''}"
     absent = summary[summary.protocol.isin(set(shown_protocols(summary)) - set(shown))].drop_duplicates("protocol")
     lacking = [f"{row.title} is n/a: {str(row.reason).partition(':')[0]}." for _, row in absent.iterrows()]
+    lacking += incomplete_notes(summary)
     below = ["Below the rule: shown HR."] if set(summary.get("reads", ())) == {"lr", "hr"} else []
     means = latex.Told(
         subject, [f"Means over images and seeds ({seeds}).", *marks, *below, *lacking], f"{name}-{testset}"
     )
-    spread = latex.Told(subject, [SPREAD, *marks, *below, *lacking], f"{name}-{testset}-intervals")
+    spread = latex.Told(
+        subject, [SPREAD, *error_notes(summary), *marks, *below, *lacking], f"{name}-{testset}-intervals"
+    )
     return {
         "tex": latex.means(plan, summary, shown, means),
         "intervals.tex": latex.intervals(plan, summary, shown, spread),

@@ -12,13 +12,15 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 from tvqsr.plan.pyiqa_metrics import PREFIX, listed_metric
-from tvqsr.score.colours import AS_THEY_ARE
 from tvqsr.score.learned import PyiqaMetric, exact, unit
 from tvqsr.score.picture import Picture
 from tvqsr.score.protocol import Protocol, UnfitError
 
 FAILURES = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ImportError)
 """What pyiqa and its libraries raise where weights, packages or a fitting image are missing."""
+PYIQAS = "by pyiqa's defaults"
+GIVEN = f"8-bit RGB is given, all else {PYIQAS}"
+"""All that is known of samples and networks beside the options of pyiqa's list."""
 TURN = Lock()
 """Whose turn it is: metrics that look at random crops take the generators of the whole process."""
 
@@ -59,11 +61,11 @@ def any_of_pyiqa(name: str) -> Protocol:
         name,
         f"{listed.name} (pyiqa)",
         listed.higher_is_better,
-        f"pyiqa `{listed.name}` with its defaults, whole image{reference}",
+        f"pyiqa `{listed.name}`: {listed}, {GIVEN}, whole image{reference}",
         4,
-        f"RGB is given; pyiqa's default for `{listed.name}`",
-        f"{AS_THEY_ARE}; then pyiqa's default",
-        network=f"pyiqa's for `{listed.name}`",
+        colours=GIVEN,
+        rounding=GIVEN,
+        network=PYIQAS,
         library=("pyiqa", "torch"),
         load=metric.load,
         of_pair=metric.of_pair if listed.needs_hr else None,

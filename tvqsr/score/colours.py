@@ -44,6 +44,11 @@ class Colours:
     rounding: str
     convert: Callable[[Pixels], Samples]
 
+    @property
+    def told(self) -> str:
+        """Both in the words of a definition."""
+        return f"{self.name}, {self.rounding}"
+
     def __call__(self, picture: Picture) -> Samples:
         return picture.once(("colours", self.name, self.rounding), lambda: self.convert(picture.pixels))
 

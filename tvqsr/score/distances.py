@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Features = NDArray[np.float32]
 """(n, d), one row per image or patch; row i of SR and of HR are of the same one."""
+Owners = NDArray[np.int64]
+"""(n,), which image each row is of; rows of an image follow one another, and numbers rise."""
 Matrix = NDArray[np.float64]
-
-Sums = TypeVar("Sums", np.float64, Matrix)
 
 CHUNK = 1024
 """Rows whose float64 copy is held at a time."""
@@ -54,40 +54,61 @@ def statistics(features: Features) -> tuple[Matrix, Matrix]:
     return mean, scatter / (count - 1)
 
 
-def kernel(x: Features, y: Features) -> Distance:
+def kernel(x: Features, y: Features, owners: Owners | None = None) -> Distance:
     """Squared maximum mean discrepancy of features in pairs, kernel (x.y / d + 1)^3, without bias. (Binkowski 2018.)
 
-    Up to SUBSET rows at once, with the error of leaving out a pair at a time; of more, the mean over SUBSETS random
-    subsets of SUBSET, the same for everybody, with the error that their spread tells of all rows.
+    Up to SUBSET rows at once; of more, the mean over SUBSETS random subsets of SUBSET, the same for everybody.
+    The standard error is the jackknife's that leaves out an image at a time, with all its patches, which are no
+    independent draws: how far the value strays were other photos tested on. There is none of fewer than three images,
+    nor where one image has nearly all rows. Without `owners` each row is of an image of its own.
     """
-    count = len(x)
+    of = np.arange(len(x)) if owners is None else np.unique(owners, return_inverse=True)[1]
+    images = int(of[-1]) + 1
+    values, left = zip(*(_leaving_out(x[rows], y[rows], of[rows], images) for rows in _subsets(len(x))), strict=True)
+    return Distance(float(np.mean(values)), _jackknife(np.mean(left, axis=0)))
+
+
+def _subsets(count: int) -> Iterator[Owners]:
+    """Places of the rows that are looked at together, in order."""
     if count <= SUBSET:
-        return _leaving_one_out(x, y)
+        yield np.arange(count)
+        return
     random = np.random.default_rng(0)
-    chosen = (random.choice(count, SUBSET, replace=False) for _ in range(SUBSETS))
-    found = [_leaving_one_out(x[rows], y[rows]).value for rows in chosen]
-    # Subsets overlap: of m out of n rows, a variance s^2 / m shows as s^2 / m (1 - m / n); that of all is s^2 / n.
-    return Distance(float(np.mean(found)), float(np.std(found, ddof=1) * np.sqrt(SUBSET / (count - SUBSET))))
+    for _ in range(SUBSETS):
+        yield np.sort(random.choice(count, SUBSET, replace=False))
 
 
-def _leaving_one_out(x: Features, y: Features) -> Distance:
-    """The distance of all rows, and the jackknife's standard error (none of fewer than three pairs)."""
-    count = len(x)
+def _leaving_out(x: Features, y: Features, owners: Owners, images: int) -> tuple[float, Matrix]:
+    """The distance of all rows, and (images,) of all but those of each image: NaN where fewer than two are left."""
+    found, starts, sizes = np.unique(owners, return_index=True, return_counts=True)
     of_x, of_y, between = (_kernels(a, b) for a, b in ((x, x), (y, y), (x, y)))
-    own = np.diag(of_x) + np.diag(of_y)
-    same = of_x.sum(axis=1) + of_y.sum(axis=1) - own
-    """Of each row, its kernels with all others of its set, both sets."""
-    across = between.sum(axis=0) + between.sum(axis=1)
-    value = float(_unbiased(same.sum(), between.sum(), count))
-    if count < 3:
-        return Distance(value)
-    left = _unbiased(same.sum() - 2 * same, between.sum() - across + np.diag(between), count - 1)
-    return Distance(value, float(np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())))
+    others = of_x + of_y
+    np.fill_diagonal(others, 0)
+    rest = np.append(len(x) - sizes, len(x))
+    distances = _unbiased(_sums(others, starts), _sums(between, starts), np.maximum(rest, 2))
+    left = np.full(images, distances[-1])
+    left[found] = np.where(rest < 2, np.nan, distances)[:-1]
+    return float(distances[-1]), left
 
 
-def _unbiased(same: Sums, across: Sums, count: int) -> Sums:
-    """The distance of sums of kernels: within each set without those with themselves, and across."""
-    found: Sums = same / (count * (count - 1)) - 2 * across / count**2
+def _sums(kernels: Matrix, starts: Owners) -> Matrix:
+    """(g + 1,) sums of (n, n) without the rows and columns of each of g images, which begin there, and of all."""
+    blocks = np.add.reduceat(np.add.reduceat(kernels, starts, axis=0), starts, axis=1)
+    without = blocks.sum() - blocks.sum(axis=0) - blocks.sum(axis=1) + np.diag(blocks)
+    return np.append(without, blocks.sum())
+
+
+def _jackknife(left: Matrix) -> float | None:
+    """Standard error of what has these values (g,) without each of g images."""
+    count = len(left)
+    if count < 3 or not np.isfinite(left).all():
+        return None
+    return float(np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum()))
+
+
+def _unbiased(same: Matrix, across: Matrix, counts: Owners) -> Matrix:
+    """Distances of sums of kernels: within each set without those with themselves, and across."""
+    found: Matrix = same / (counts * (counts - 1)) - 2 * across / counts**2
     return found
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tvqsr.data.ahead import in_order
-from tvqsr.data.images import Pixels, read_image
+from tvqsr.data.images import Pixels, read_image, stored_size
 from tvqsr.errors import UserError
 from tvqsr.score.distances import Features
 from tvqsr.score.learned import exact
@@ -47,6 +47,13 @@ class Seen:
     def load(self, device: str) -> None:
         """Load its network."""
         _network(self.extractor, device)
+
+    def rows(self, files: Sequence[Path]) -> list[int]:
+        """How many rows of features each image gives, by its header: of patches, none where there is no whole one."""
+        if self.patch is None:
+            return [1] * len(files)
+        sizes = map(stored_size, files)
+        return [(width // self.patch) * (height // self.patch) for width, height in sizes]
 
     def features(self, files: Sequence[Path], device: str, workers: int) -> Features:
         """(n, d) float32: a row for each image, or for each patch, in the order of the files.

@@ -81,19 +81,6 @@ def _turn(metric: PyiqaMetric, device: str) -> Lock:
     return Lock()
 
 
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Workers of one thread each, whatever their number: the last bits of a sum must not depend on it."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _import_clip() -> None:
     """Import openai-clip, which several of pyiqa's metrics are built on.
 

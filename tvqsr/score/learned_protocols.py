@@ -37,6 +37,22 @@ def _lpips(name: str, title: str, network: Lpips, told: str, smallest: int) -> P
     )
 
 
+def _maniqa(name: str, title: str, metric: PyiqaMetric, data: str) -> Protocol:
+    return Protocol(
+        name,
+        title,
+        True,
+        f"pyiqa `{metric.name}` of {data}: RGB, {MANIQA_CROPS}, no reference",
+        4,
+        RGB.name,
+        AS_THEY_ARE,
+        network=f"MANIQA of {data}",
+        library=(*BY_PYIQA, "timm"),
+        load=metric.load,
+        of_image=metric.of_image,
+    )
+
+
 LEARNED = (
     _lpips("lpips_alex", "LPIPS", Lpips("alex"), "AlexNet", 32),
     _lpips("lpips_vgg", "LPIPS (VGG)", Lpips("vgg"), "VGG16", 16),
@@ -83,37 +99,13 @@ LEARNED = (
         load=MUSIQ.load,
         of_image=MUSIQ.of_image,
     ),
-    Protocol(
-        "maniqa",
-        "MANIQA",
-        True,
-        f"pyiqa `maniqa` of KonIQ-10k: RGB, {MANIQA_CROPS}, no reference",
-        4,
-        RGB.name,
-        AS_THEY_ARE,
-        network="MANIQA of KonIQ-10k",
-        library=(*BY_PYIQA, "timm"),
-        load=MANIQA.load,
-        of_image=MANIQA.of_image,
-    ),
-    Protocol(
-        "maniqa_pipal",
-        "MANIQA (PIPAL)",
-        True,
-        f"pyiqa `maniqa-pipal`: RGB, {MANIQA_CROPS}, no reference",
-        4,
-        RGB.name,
-        AS_THEY_ARE,
-        network="MANIQA of PIPAL",
-        library=(*BY_PYIQA, "timm"),
-        load=MANIQA_PIPAL.load,
-        of_image=MANIQA_PIPAL.of_image,
-    ),
+    _maniqa("maniqa", "MANIQA", MANIQA, "KonIQ-10k"),
+    _maniqa("maniqa_pipal", "MANIQA (PIPAL)", MANIQA_PIPAL, "PIPAL"),
     Protocol(
         "niqe",
         "NIQE",
         False,
-        "pyiqa `niqe`: parameters of the original release, full-range luma (pyiqa's default, YIQ) rounded to 8 bits, "
+        f"pyiqa `niqe`: parameters of the original release, {YIQ_ROUNDED.told} (pyiqa's default), "
         "whole blocks of 96 x 96 from the top left, no reference",
         3,
         YIQ_ROUNDED.name,

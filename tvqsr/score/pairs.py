@@ -10,13 +10,15 @@ from pathlib import Path
 from tvqsr.data.ahead import in_order
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.errors import UserError
+from tvqsr.plan.protocols import TOO_SMALL
 from tvqsr.score.kept import Kept
-from tvqsr.score.learned import exact, one_torch_thread
+from tvqsr.score.learned import exact
 from tvqsr.score.photos import NO_AUTOENCODER, NO_HR, Conditions, PairFiles, Photo, Score, finite
 from tvqsr.score.picture import Picture
 from tvqsr.score.protocol import Protocol, UnfitError
 from tvqsr.score.ready import why_not
 from tvqsr.score.sets import score_sets
+from tvqsr.threads import one_torch_thread
 
 
 def score_pairs(pairs: Sequence[PairFiles], wanted: Sequence[Protocol], conditions: Conditions) -> list[Score]:
@@ -28,9 +30,9 @@ def score_photos(photos: Sequence[Photo], wanted: Sequence[Protocol], conditions
     """Scores of each method under all protocols: photo by photo, then those of the whole set.
 
     What is computed of a reference serves all methods. A protocol that cannot be computed here gives no values, but
-    the reason; so does one that needs HR where there is none, and one that has no number for an image. A score of the
-    whole set is of the photos that have HR.
-    Raises UserError for images that are damaged, too small, or of another size than HR.
+    the reason; so does one that needs HR where there is none, and one that has no number for an image, or needs a
+    larger one. A score of the whole set is of the photos that have HR.
+    Raises UserError for images that are damaged, or of another size than HR.
     """
     reasons = {protocol.name: why_not(protocol, conditions.downloads, conditions.device) for protocol in wanted}
     if conditions.autoencoder is None:
@@ -41,6 +43,7 @@ def score_photos(photos: Sequence[Photo], wanted: Sequence[Protocol], conditions
         if any(protocol.load or protocol.autoencoded for protocol in wanted):
             # Around all threads: what they set for themselves within is then no change.
             stack.enter_context(exact())
+            # Workers of one thread each, whatever their number.
             stack.enter_context(one_torch_thread())
         of_photo = partial(_of_photo, wanted=wanted, reasons=reasons, conditions=conditions)
         for found in in_order(of_photo, photos, conditions.workers):
@@ -86,7 +89,9 @@ def _of_file(
             scores.append(Score(photo.name, protocol.name, None, reason))
             continue
         border = conditions.crop if protocol.crops else 0
-        _check_smallest(sr.pixels, file, protocol, border)
+        if reason := _why_too_small(sr.pixels, protocol, border):
+            scores.append(Score(photo.name, protocol.name, None, reason))
+            continue
         pictures = [picture for picture in (sr, hr) if picture is not None]
         if protocol.autoencoded:
             assert conditions.autoencoder
@@ -111,10 +116,9 @@ def _value(protocol: Protocol, given: list[Picture], device: str) -> float:
     return protocol.of_pair(given[0], given[1], device)
 
 
-def _check_smallest(pixels: Pixels, path: Path, protocol: Protocol, border: int) -> None:
-    least = protocol.smallest + 2 * border
-    if min(pixels.shape[:2]) < least:
-        raise UserError(
-            f"{path}: is {pixels.shape[1]} x {pixels.shape[0]}, too small for {protocol.name} with a crop of {border}; "
-            f"at least {least} a side"
-        )
+def _why_too_small(pixels: Pixels, protocol: Protocol, border: int) -> str | None:
+    """Why an image has no score for want of pixels, in the same words for every image."""
+    if min(pixels.shape[:2]) >= protocol.smallest + 2 * border:
+        return None
+    cropped = f" after a crop of {border}" if border else ""
+    return f"{TOO_SMALL}: {protocol.smallest} pixels a side are needed{cropped}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tvqsr.errors import UserError
 from tvqsr.plan.protocols import weights_of
-from tvqsr.score.distances import Distance, Features
+from tvqsr.score.distances import Distance, Features, Owners
 from tvqsr.score.features import Seen
 from tvqsr.score.picture import Picture
 
@@ -17,8 +17,8 @@ PairScore = Callable[[Picture, Picture, str], float]
 """(SR, HR, device) -> score; the border is cut off before where the protocol says so."""
 ImageScore = Callable[[Picture, str], float]
 """(SR, device) -> score, without reference."""
-SetScore = Callable[[Features, Features], Distance]
-"""Features of SR and of HR -> one score of the whole set."""
+SetScore = Callable[[Features, Features, Owners], Distance]
+"""Features of SR and of HR, and which image each row is of -> one score of the whole set."""
 
 
 class UnfitError(UserError):

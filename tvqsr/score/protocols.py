@@ -18,27 +18,31 @@ from tvqsr.score.similarity import MS_SSIM_LEAST, WINDOW, ms_ssim, ssim
 
 WINDOWS = "11x11 Gaussian of 1.5, valid positions"
 CUT_OFF = "negative structure terms set to 0"
+OWN_AUTOENCODER = "the auto-encoder that this preset trained for AESOP (`aesop.autoencoder`, first seed)"
 AS_FEMASR = "as FeMaSR and AdaCode report it"
 
 
-def _psnr(name: str, title: str, colours: Colours, told: str, crops: bool = True) -> Protocol:
-    """PSNR of some colours."""
+def _psnr(name: str, title: str, colours: Colours, told: str = "{}", crops: bool = True) -> Protocol:
+    """PSNR of some colours; `told` is where they stand in the definition."""
     score = _by_formula(lambda sr, hr: psnr(sr, hr, colours))
-    told = f"dB, {told}, 8-bit images, {'border cropped' if crops else 'whole image'}, epsilon 1e-8"
+    told = f"dB, {told.format(colours.told)}, {_border(crops)}, epsilon 1e-8"
     return Protocol(name, title, True, told, 2, colours.name, colours.rounding, crops=crops, of_pair=score)
 
 
 def _ssim(
-    name: str, title: str, colours: Colours, told: str, crops: bool = True, least: float | None = None
+    name: str, title: str, colours: Colours, told: str = "{}", crops: bool = True, least: float | None = None
 ) -> Protocol:
     """SSIM of some colours, as defined or with structure terms cut off below."""
     score = _by_formula(lambda sr, hr: ssim(sr, hr, colours, least))
-    told = ", ".join(
-        [told, WINDOWS, *([CUT_OFF] if least is not None else []), "border cropped" if crops else "whole image"]
-    )
+    cut_off = [CUT_OFF] if least is not None else []
+    told = ", ".join([told.format(colours.told), WINDOWS, *cut_off, _border(crops)])
     library = ("tvqsr", "numpy", "scipy")
     about = (name, title, True, told, 4, colours.name, colours.rounding)
     return Protocol(*about, library=library, crops=crops, smallest=WINDOW, of_pair=score)
+
+
+def _border(crops: bool) -> str:
+    return "border cropped" if crops else "whole image"
 
 
 def _by_formula(score: Callable[[Picture, Picture], float]) -> PairScore:
@@ -47,16 +51,15 @@ def _by_formula(score: Callable[[Picture, Picture], float]) -> PairScore:
 
 
 BY_FORMULA = (
-    _psnr("psnr_y", "PSNR-Y", by.Y, "BT.601 studio-range luma"),
-    _ssim("ssim_y", "SSIM-Y", by.Y, "BT.601 studio-range luma not rounded"),
-    _psnr("psnr_rgb", "PSNR-RGB", by.RGB, "RGB"),
-    _ssim("ssim_rgb", "SSIM-RGB", by.RGB, "mean over RGB"),
+    _psnr("psnr_y", "PSNR-Y", by.Y),
+    _ssim("ssim_y", "SSIM-Y", by.Y),
+    _psnr("psnr_rgb", "PSNR-RGB", by.RGB),
+    _ssim("ssim_rgb", "SSIM-RGB", by.RGB, "mean over {}"),
     Protocol(
         "ms_ssim",
         "MS-SSIM",
         True,
-        "as pyiqa `ms_ssim` with its defaults: full-range luma of YIQ rounded to 8 bits, five scales, "
-        f"{WINDOWS}, {CUT_OFF}, whole image",
+        f"as pyiqa `ms_ssim` with its defaults: {by.YIQ_ROUNDED.told}, five scales, {WINDOWS}, {CUT_OFF}, whole image",
         4,
         by.YIQ_ROUNDED.name,
         by.YIQ_ROUNDED.rounding,
@@ -79,12 +82,12 @@ BY_FORMULA = (
         "ae_psnr",
         "AE-PSNR",
         True,
-        "dB, PSNR-Y of both images after the auto-encoder that this preset trained for AESOP (`aesop.autoencoder`, "
-        "first seed), 8-bit images before and after, border cropped after",
+        f"dB, PSNR of both images after {OWN_AUTOENCODER}, 8-bit images before and after, {by.Y.told}, border cropped "
+        "after",
         2,
         by.Y.name,
         by.Y.rounding,
-        network="aesop.autoencoder of this preset, first seed",
+        network=OWN_AUTOENCODER,
         library=("tvqsr", "numpy", "torch"),
         autoencoded=True,
         crops=True,
@@ -94,14 +97,14 @@ BY_FORMULA = (
         "psnr_y_pyiqa",
         "PSNR-Y (pyiqa)",
         by.Y,
-        "as pyiqa `psnr` with test_y_channel=True, color_space=ycbcr: BT.601 studio-range luma",
+        "as pyiqa `psnr` with test_y_channel=True, color_space=ycbcr: {}",
         crops=False,
     ),
     _ssim(
         "ssim_y_pyiqa",
         "SSIM-Y (pyiqa)",
         by.Y_ROUNDED,
-        "as pyiqa `ssim` with test_y_channel=True, color_space=ycbcr: BT.601 studio-range luma rounded to 8 bits",
+        "as pyiqa `ssim` with test_y_channel=True, color_space=ycbcr: {}",
         crops=False,
         least=0.0,
     ),
@@ -109,15 +112,14 @@ BY_FORMULA = (
         "psnr_yiq",
         "PSNR-Y (YIQ)",
         by.YIQ,
-        f"as pyiqa `psnr` with test_y_channel=True and its default colours, {AS_FEMASR}: full-range luma of YIQ, "
-        "1.32 dB below that of YCbCr",
+        f"as pyiqa `psnr` with test_y_channel=True and its default colours, {AS_FEMASR}: {{}}, "
+        "1.32 dB below PSNR of YCbCr's luma",
     ),
     _ssim(
         "ssim_yiq",
         "SSIM-Y (YIQ)",
         by.YIQ_ROUNDED,
-        f"as pyiqa `ssim` with test_y_channel=True and its default colours, {AS_FEMASR}: full-range luma of YIQ "
-        "rounded to 8 bits",
+        f"as pyiqa `ssim` with test_y_channel=True and its default colours, {AS_FEMASR}: {{}}",
         least=0.0,
     ),
 )

@@ -5,10 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-
-import torch
 
 from tvqsr.errors import UserError
 from tvqsr.plan.method import method_folders
@@ -16,6 +13,7 @@ from tvqsr.plan.schema import suggestion
 from tvqsr.testing import code, codes, description, images, repetition, training
 from tvqsr.testing.candidate import Candidate
 from tvqsr.testing.outcome import Check, NotApplicableError, Outcome, told
+from tvqsr.threads import one_torch_thread
 
 CHECKS = (
     Check("description", (), description.description),
@@ -52,23 +50,12 @@ def check_method(
     fetched and nothing is left behind. Raises UserError for a method or a check that there is none of.
     """
     folder = method_folder(method)
-    with tempfile.TemporaryDirectory(prefix="tvqsr-check-") as work, _one_thread():
+    with tempfile.TemporaryDirectory(prefix="tvqsr-check-") as work, one_torch_thread():
         outcomes = []
         for outcome in _outcomes(Candidate(folder, Path(work)), _wanted(only)):
             outcomes.append(outcome)
             report(outcome)
         return outcomes
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """For networks this small, threads cost more than they give."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def method_folder(method: str | Path) -> Path:

@@ -7,12 +7,14 @@ from typing import Any
 import pandas as pd
 
 from tvqsr.plan import Plan
+from tvqsr.report.cells import mean_of, shown_protocols, spreads
 from tvqsr.report.efficiency import HEADING, cost_records
 from tvqsr.report.efficiency import grid as cost_grid
 from tvqsr.report.efficiency import notes as cost_notes
+from tvqsr.report.notes import notes
 from tvqsr.report.page.titles import titles_of
 from tvqsr.report.scores import row_of
-from tvqsr.report.tables import heading, notes, plain_words, shown_protocols
+from tvqsr.report.tables import heading, plain_words
 
 
 def score_tables(plan: Plan) -> list[dict[str, Any]]:
@@ -58,16 +60,12 @@ def _row(plan: Plan, name: str, summary: pd.DataFrame, protocols: list[str]) -> 
 
 
 def score_cell(row: pd.Series) -> dict[str, Any]:
-    """A cell: `text` (mean), `small` (interval over images, deviation over seeds), `sort`, `mark`, `why` if n/a."""
+    """A cell: `text` (mean), `small` (how it spreads), `sort`, `mark`, `why` if n/a."""
     mark = row.get("mark")
     cell = {"text": "n/a", "small": "", "sort": "", "mark": mark if isinstance(mark, str) else "", "why": ""}
     if pd.isna(row["mean"]):
         return cell | {"why": str(row.reason)}
-    digits = int(row.decimals)
-    small = f"[{row.low:.{digits}f}, {row.high:.{digits}f}]" if pd.notna(row.low) else ""
-    if pd.notna(row.seed_sd):
-        small += f" ±{row.seed_sd:.{digits}f}"
-    return cell | {"text": f"{row['mean']:.{digits}f}", "small": small.strip(), "sort": repr(float(row["mean"]))}
+    return cell | {"text": mean_of(row), "small": " ".join(spreads(row)), "sort": repr(float(row["mean"]))}
 
 
 def cost_table(plan: Plan) -> dict[str, Any]:
