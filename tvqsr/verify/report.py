@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -40,11 +41,14 @@ def _table(bundle: Bundle, name: str, testset: str) -> Iterator[Finding]:
     made = table_texts(bundle.plan, name, testset, scores)
     for kind in KINDS:
         path = bundle.plan.paths.table(name, testset, kind)
-        if not path.is_file():
-            yield failed(bundle.place(path), "missing")
-        else:
-            stored = path.read_text(encoding="utf-8")
-            yield same_table(bundle.place(path), kind, stored, made[kind], of_this_version(bundle))
+        yield _stored(bundle, path, kind, made[kind])
+
+
+def _stored(bundle: Bundle, path: Path, kind: str, made: str) -> Finding:
+    subject, same_version = bundle.place(path), of_this_version(bundle)
+    if path.is_file():
+        return same_table(subject, kind, path.read_text(encoding="utf-8"), made, same_version)
+    return failed(subject, "missing") if same_version else unchecked(subject, "not in the bundle, of another version")
 
 
 def same_table(subject: str, kind: str, stored: str, made: str, same_version: bool) -> Finding:
@@ -120,12 +124,7 @@ def costs(bundle: Bundle) -> Iterator[Finding]:
 
 def _costs(bundle: Bundle) -> Iterator[Finding]:
     for kind, made in efficiency_texts(bundle.plan).items():
-        path = bundle.plan.paths.efficiency_table(kind)
-        if path.is_file():
-            stored = path.read_text(encoding="utf-8")
-            yield same_table(bundle.place(path), kind, stored, made, of_this_version(bundle))
-        else:
-            yield failed(bundle.place(path), "missing")
+        yield _stored(bundle, bundle.plan.paths.efficiency_table(kind), kind, made)
 
 
 def presentation(bundle: Bundle) -> Iterator[Finding]:

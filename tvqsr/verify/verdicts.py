@@ -63,7 +63,8 @@ def _named(key: tuple[str, ...]) -> str:
 def _verdict(subject: str, stored: pd.Series, made: pd.Series, same_version: bool) -> Finding:
     for column in ("verdict", "measured"):
         if stored[column] != made[column]:
-            return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`")
+            rules = "" if same_version else " by this version's rules (another wrote it)"
+            return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`{rules}")
     if stored["reported"] != made["reported"]:
         return unchecked(subject, f"published as `{made['reported']}` by this version, as `{stored['reported']}` there")
     if stored.get("why") == made["why"]:
