@@ -15,12 +15,12 @@ from safetensors.numpy import load_file, save_file
 
 from tests.verify.breaking import EVERY, change, failures
 from tvqsr.cli import main
-from tvqsr.data.images import read_image, write_png
+from tvqsr.data.images import Pixels, read_image, write_png
 from tvqsr.data.manifest import Pair
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256
 from tvqsr.verify.copies import hit
-from tvqsr.verify.near import distance, is_near, may_be_rounding
+from tvqsr.verify.near import distance, judged
 from tvqsr.verify.outcome import Outcome
 from tvqsr.verify.sample import Sample
 from tvqsr.verify.verify import verify
@@ -118,7 +118,7 @@ def test_images_accuracy_and_codes_that_the_weights_do_not_make_are_found(bundle
     outcomes = [outcome for outcome in verify(bundle, MADE_AGAIN) if outcome.status == "failed"]
     assert {outcome.check for outcome in outcomes} == {"remade"}
     told = {outcome.subject: outcome.why for outcome in outcomes}
-    assert "% of its samples are more than 1/255 off" in told.pop("vq seed 1 on photos_test (test0, nearly equal)")
+    assert "is not what the bundle's weights make here" in told.pop("vq seed 1 on photos_test (test0)")
     assert "its index accuracy is " in told.pop("vq seed 0 on photos_test (test1)")
     assert "of its codes are others than recorded" in told.pop("vq_rec seed 0 on photos_test (codes)")
     assert "parameters, its record 1" in told.pop("vq_rec seed 1 on photos_test (parameters)")
@@ -268,16 +268,46 @@ def test_images_of_the_record_of_another_seed_are_no_images(bundle: Path) -> Non
 
 
 def test_how_near_is_near() -> None:
-    image = np.full((100, 100, 3), 100, np.uint8)
-    rounded, flipped, other = image.copy(), image.copy(), image.copy()
-    rounded[:10] += 1
-    flipped[:4] += 40
-    other[:50] += 30
-    assert distance(image, image).equal
-    assert is_near(distance(image, rounded), on_cpu=True)
-    assert not is_near(distance(image, flipped), on_cpu=True)
-    assert not is_near(distance(image, flipped), on_cpu=False)
-    flipped[2:] = image[2:]
-    assert is_near(distance(image, flipped), on_cpu=False)
-    assert not may_be_rounding(distance(image, other), on_cpu=False)
-    assert not may_be_rounding(distance(image, rounded), on_cpu=True)
+    """What other machines do to an image is let pass, what makes it better is not."""
+    made, hr = np.full((100, 100, 3), 100, np.uint8), np.full((100, 100, 3), 110, np.uint8)
+    rounded, flipped, helped, worse, other = (made.copy() for _ in range(5))
+    rounded[0, ::2] += 1
+    rounded[0, 1::2] -= 1
+    flipped[:2] += 20  # As far from HR as before.
+    helped += 1
+    worse[:4] -= 1
+    other[:50] -= 30
+
+    def status(stored: Pixels, on_cpu: bool) -> str:
+        return judged(distance(stored, made, hr), on_cpu)
+
+    assert distance(made, made, hr).equal
+    assert [status(rounded, on_cpu) for on_cpu in (True, False)] == ["ok", "ok"]
+    assert [status(flipped, on_cpu) for on_cpu in (True, False)] == ["failed", "not checked"]
+    assert [status(helped, on_cpu) for on_cpu in (True, False)] == ["failed", "failed"]
+    assert [status(worse, on_cpu) for on_cpu in (True, False)] == ["failed", "not checked"]
+    assert [status(other, on_cpu) for on_cpu in (True, False)] == ["failed", "failed"]
+    assert judged(distance(made[:50], made, hr), on_cpu=False) == "failed"
+
+
+def test_a_test_set_under_another_role_or_an_allowed_leak_is_told(bundle: Path) -> None:
+    change(bundle / "data/photos_test/manifest.json", lambda manifest: manifest.update(role="training"))
+    allowed = {"training": "train0", "test": "test0", "likeness": 1.0, "same_file": True}
+    change(
+        bundle / "data/photos_train/overlap.json",
+        lambda record: record["test_sets"]["photos_test"]["shared"].append(allowed),
+    )
+    change(
+        bundle / "plan.json", lambda plan: plan["preset"]["datasets"]["photos_train"].update(may_share=["photos_test"])
+    )
+    outcomes = verify(bundle, EVERY)
+    told = {outcome.subject: outcome.why for outcome in outcomes if outcome.status != "ok"}
+    assert told["photos_test (declared)"] == "was not prepared as plan.json declares it: role differ"
+    assert told["photos_train: 1 pairs"] == "are test photos among those trained on, which the preset allows"
+
+
+def test_a_text_that_fills_the_memory_is_refused(bundle: Path) -> None:
+    with (bundle / "claims.csv").open("ab") as file:
+        file.truncate(65 * 2**20)
+    with pytest.raises(UserError, match=r"claims\.csv: has more than 67"):
+        verify(bundle, EVERY)

@@ -9,9 +9,10 @@ from typing import Any
 from tvqsr.data.images import read_image
 from tvqsr.files import read_json
 from tvqsr.verify.bundle import Bundle
-from tvqsr.verify.names import image_file
-from tvqsr.verify.near import CPU_SHARE, GPU_SHARE, distance, is_near, may_be_rounding
+from tvqsr.verify.names import image_file, test_names
+from tvqsr.verify.near import FAR, GPU_FAR, distance, judged
 from tvqsr.verify.outcome import Finding, compared, failed, unchecked
+from tvqsr.verify.pixels import sound_pair
 from tvqsr.verify.remake import Folder
 
 FLIPPED = 4
@@ -35,14 +36,15 @@ def alike(bundle: Bundle, folder: Folder) -> Iterator[Finding]:
 
 def _image(bundle: Bundle, folder: Folder, name: str, answer: Mapping[str, Any]) -> Finding:
     stored = read_image(image_file(bundle, folder.entry.name, folder.seed, folder.testset, name))
-    apart = distance(stored, read_image(Path(answer["file"])))
+    photo = (test_names(bundle, folder.testset) or {})[name]
+    pair = sound_pair(bundle, folder.testset, photo)
+    apart = distance(stored, read_image(Path(answer["file"])), pair.hr() if pair else None)
     folder.equal &= apart.equal
     subject = f"{folder} ({name}{'' if apart.equal else ', nearly equal'})"
-    if not is_near(apart, folder.on_cpu):
-        why = f"is not what the bundle's weights make here: {apart}"
-        if may_be_rounding(apart, folder.on_cpu):
-            return unchecked(subject, f"{why}, which a GPU's rounding may have done, or somebody")
-        return failed(subject, why)
+    status = judged(apart, folder.on_cpu)
+    if status != "ok":
+        doubt = ", which a GPU's rounding may have done, or somebody" if status == "not checked" else ""
+        return Finding(status, f"{folder} ({name})", f"is not what the bundle's weights make here: {apart}{doubt}")
     told, found = folder.record["images"][name]["index_accuracy"], answer["index_accuracy"]
     why = f"its index accuracy is {found}, the record has {told}"
     return compared(subject, _close(told, found, 1e-9 if apart.equal else _slack(folder)), why)
@@ -50,7 +52,7 @@ def _image(bundle: Bundle, folder: Folder, name: str, answer: Mapping[str, Any])
 
 def _slack(folder: Folder) -> float:
     """How much a share of codes may differ where they are not made on the same machine."""
-    return CPU_SHARE if folder.on_cpu else GPU_SHARE
+    return FAR if folder.on_cpu else GPU_FAR
 
 
 def _close(told: Any, found: Any, slack: float) -> bool:

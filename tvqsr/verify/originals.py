@@ -21,8 +21,8 @@ from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.source import SkimageSource
 from tvqsr.verify.bundle import Bundle
 from tvqsr.verify.names import test_names
-from tvqsr.verify.near import CPU_SHARE, distance, is_near
-from tvqsr.verify.outcome import Finding, compared, told_of, unchecked
+from tvqsr.verify.near import FAR, distance, judged
+from tvqsr.verify.outcome import Finding, compared, failed, told_of, unchecked
 from tvqsr.verify.pixels import pixels_of, sound_pair
 from tvqsr.verify.sample import Sample, drawn
 
@@ -57,10 +57,14 @@ def originals(bundle: Bundle, sample: Sample) -> Iterator[Finding]:
 
 
 def _declared(bundle: Bundle, name: str) -> Iterator[Finding]:
-    told = read_json(bundle.plan.paths.manifest(name))["declared"]
+    manifest, training = read_json(bundle.plan.paths.manifest(name)), bundle.plan.is_training_set(name)
+    told = manifest["declared"]
     planned = bundle.plan.preset.datasets[name].model_dump(mode="json")
     wrong = [key for key in ("source", "hub", "degradation", "multiple", "store") if told[key] != planned[key]]
     wrong += ["lr_folder"] if (told["lr_folder"] is None) != (planned["lr_folder"] is None) else []
+    wrong += [] if manifest["role"] == ("training" if training else "testing") else ["role"]
+    if training and name in bundle.plan.preset.test_on:
+        yield failed(name, "is trained on and tested on")
     yield compared(
         f"{name} (declared)", not wrong, f"was not prepared as plan.json declares it: {', '.join(wrong)} differ"
     )
@@ -102,6 +106,9 @@ def _has_pixels(bundle: Bundle, name: str, manifest: Mapping[str, Any]) -> bool:
 def _of_set(name: str, spec: DatasetSpec, photos: Sequence[Photo], listed: Sequence[Mapping[str, Any]]) -> Finding:
     """Whether photos are those of their set, where this installation carries it."""
     subject = f"{name} ({len(photos)} of {len(listed)} photos)"
+    if name in catalogue() and spec.source != name:
+        whose = spec.source or "the maker's own"
+        return unchecked(subject, f"are called {name}, and said to be {whose}: whether they are is not known here")
     if not spec.source or not isinstance(catalogue()[spec.source], SkimageSource):
         whose = f"those of {spec.source}" if spec.source else "what they are said to be"
         return unchecked(subject, f"whether they are {whose} is not known here: the set itself is not compared")
@@ -125,8 +132,8 @@ def _lr(name: str, spec: DatasetSpec, photos: Sequence[Photo], sample: Sample) -
         if photo.hr is None:
             continue
         apart = distance(photo.lr, make_lr(photo.hr, spec.degradation, photo.name))
-        wrong += [] if apart.equal or (not exact and is_near(apart, on_cpu=True)) else [photo.name]
-    how = f"{spec.degradation}{'' if exact else f', within 1/255 but for {CPU_SHARE:.1%}'}"
+        wrong += [] if apart.equal or (not exact and judged(apart, on_cpu=True) == "ok") else [photo.name]
+    how = f"{spec.degradation}{'' if exact else f', within 1/255 but for {FAR:.1%}'}"
     return compared(
         f"{name} (LR of {len(wanted)} photos, {how})", not wrong, f"LR of {', '.join(wrong)} is not made of its HR"
     )

@@ -60,8 +60,7 @@ def same_table(subject: str, kind: str, stored: str, made: str, same_version: bo
     if stored == made:
         return ok(subject)
     if kind == "csv":
-        wrong = _cells_that_differ(pd.read_csv(io.StringIO(stored)), pd.read_csv(io.StringIO(made)))
-        return compared(subject, not wrong, f"is not what the scores give: {wrong}")
+        return _same_csv(subject, pd.read_csv(io.StringIO(stored)), pd.read_csv(io.StringIO(made)), same_version)
     if _layout(stored, kind) != _layout(made, kind):
         return unchecked(subject, OTHER_LAYOUT)
     if wrong := _first_difference(_body(stored, kind), _body(made, kind)):
@@ -72,6 +71,15 @@ def same_table(subject: str, kind: str, stored: str, made: str, same_version: bo
             if same_version
             else unchecked(subject, OTHER_WORDS)
         )
+    return ok(subject)
+
+
+def _same_csv(subject: str, stored: pd.DataFrame, made: pd.DataFrame, same_version: bool) -> Finding:
+    if wrong := _cells_that_differ(stored, made):
+        return failed(subject, f"is not what the scores give: {wrong}")
+    if other := sorted(set(stored.columns) ^ set(made.columns)):
+        why = f"has other columns than are written here ({', '.join(other)}); those that both have agree"
+        return failed(subject, why) if same_version else unchecked(subject, why)
     return ok(subject)
 
 
@@ -155,4 +163,9 @@ def _overlap(bundle: Bundle, dataset: str) -> Iterator[Finding]:
     path = bundle.plan.paths.overlap(dataset)
     refuse_shared(bundle.plan, dataset)
     lacking = sorted(set(bundle.plan.kept_apart(dataset)) - read_json(path)["test_sets"].keys())
+    allowed = sum(len(found["shared"]) for found in read_json(path)["test_sets"].values())
+    if allowed:
+        yield unchecked(
+            f"{dataset}: {allowed} pairs", "are test photos among those trained on, which the preset allows"
+        )
     yield compared(bundle.place(path), not lacking, f"{dataset} was not compared with {', '.join(lacking)}")

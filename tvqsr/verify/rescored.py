@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ class Scored:
 
 def again(bundle: Bundle, sample: Sample) -> Iterator[Finding]:
     """Whether the images of every entry, scored again from their PNGs, have the scores in the tables."""
+    not_drawn: Counter[str] = Counter()
     for entry, seed, testset in made_images(bundle):
         what = Scored(entry.name, seed, testset)
         if lacking := [kind for kind in ("photos", "images", "scores") if not bundle.holds[kind]]:
@@ -45,10 +47,12 @@ def again(bundle: Bundle, sample: Sample) -> Iterator[Finding]:
         elif not bundle.plan.paths.scores(entry.name, seed, testset).is_file():
             yield unchecked(str(what), "its scores are missing")
         else:
-            yield from told_of(str(what), _again, bundle, what, sample)
+            yield from told_of(str(what), _again, bundle, what, sample, not_drawn)
+    for protocol, images in not_drawn.items():
+        yield unchecked(f"{images} images under {protocol}", f"{sample.images} of every entry are drawn (`--sample N`)")
 
 
-def _again(bundle: Bundle, what: Scored, sample: Sample) -> Iterator[Finding]:
+def _again(bundle: Bundle, what: Scored, sample: Sample, not_drawn: Counter[str]) -> Iterator[Finding]:
     pairs = _pairs(bundle, what)
     if not pairs:
         yield unchecked(str(what), "its images or photos are missing or changed")
@@ -62,13 +66,10 @@ def _again(bundle: Bundle, what: Scored, sample: Sample) -> Iterator[Finding]:
             yield unchecked(f"{what}, {protocol.name}", why)
         else:
             networks.append(protocol)
-    yield from _compared(
-        bundle,
-        what,
-        drawn(pairs, f"{what.entry} {what.seed} {what.testset}", sample.seed, sample.images),
-        table,
-        networks,
-    )
+    some = drawn(pairs, f"{what.entry} {what.seed} {what.testset}", sample.seed, sample.images)
+    if len(some) < len(pairs):
+        not_drawn.update({protocol.name: len(pairs) - len(some) for protocol in networks})
+    yield from _compared(bundle, what, some, table, networks)
 
 
 def _pairs(bundle: Bundle, what: Scored) -> list[PairFiles]:
