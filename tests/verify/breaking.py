@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from tvqsr.files import read_json, write_json
 from tvqsr.verify.outcome import Outcome
-from tvqsr.verify.rescored import Sample
+from tvqsr.verify.sample import Sample
 from tvqsr.verify.verify import verify
 
 EVERY = Sample(99, 0)
@@ -194,6 +194,13 @@ def _image_not_recorded(record: dict[str, Any]) -> None:
     del record["images"]["test1"]
 
 
+def _end_of_a_curve(bundle: Path) -> None:
+    path = next(bundle.glob("runs/vq.predictor-*/seed0/curve.csv"))
+    *lines, last = path.read_text().splitlines()
+    step, _, rest = last.partition(",")
+    path.write_text("\n".join([*lines, f"{step},0.5{rest.lstrip('-0123456789.e')}"]) + "\n")
+
+
 def _shared_photo(record: dict[str, Any]) -> None:
     record["test_sets"]["photos_test"]["shared"].append({"training": "train0", "test": "test0"})
 
@@ -278,6 +285,11 @@ BROKEN: dict[str, tuple[Break, set[str], str]] = {
         _without("runs/*/seed0/run.json"),
         {"provenance"},
         "run.json: missing",
+    ),
+    "the end of a curve": (
+        _end_of_a_curve,
+        {"provenance"},
+        "does not end as run.json says",
     ),
     "who made it": (
         _record("runs/*/seed0/run.json", lambda record: record["made_by"].pop("machine")),

@@ -17,21 +17,21 @@ from tvqsr.files import read_json, sha256
 from tvqsr.report.publish import publish
 from tvqsr.verify.outcome import Outcome
 from tvqsr.verify.report import same_table
-from tvqsr.verify.rescored import Sample
+from tvqsr.verify.sample import Sample
 from tvqsr.verify.verify import verify
 
 
 def test_a_whole_bundle_is_in_order(bundle: Path, tvqsr: Command) -> None:
-    result = tvqsr("verify", bundle, "--json", "found.json")
+    result = tvqsr("verify", bundle, "--json", "found.json", "--remake", "99", "--seconds", "600")
     assert result.returncode == 0, result.stdout
     assert "FAILED " not in result.stdout
     found = json.loads(Path("found.json").read_text())
     fine = {outcome["check"] for outcome in found["outcomes"] if outcome["status"] == "ok"}
     assert fine >= {"plan", "provenance", "weights", "seeds", "overlaps", "photos", "images", "scores", "rescored"}
-    assert fine >= {"tables", "verdicts"}
+    assert fine >= {"resolved", "copies", "controls", "originals", "remade", "tables", "verdicts"}
     assert "; 0 FAILED; could not check " in result.stdout.splitlines()[-1]
     open_checks = {outcome["check"] for outcome in found["outcomes"] if outcome["status"] == "not checked"}
-    assert open_checks == {"preset", "counts", "page"}
+    assert open_checks == {"preset", "resolved", "counts", "originals", "page", "trust"}
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -47,7 +47,7 @@ def test_what_is_broken_is_found_and_nothing_else(bundle: Path, what: str) -> No
 def test_exit_code_1_and_the_failure_are_told(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     swapped_image(bundle)
     with pytest.raises(SystemExit, match="1"):
-        main(["verify", str(bundle), "--sample", "0"])
+        main(["verify", str(bundle), "--sample", "0", "--remake", "0"])
     printed = capsys.readouterr().out
     assert "FAILED       images      images/vq/seed0/photos_test/test1.png: SHA-256" in printed
     assert "; 1 FAILED;" in printed.splitlines()[-1]
@@ -73,17 +73,24 @@ def test_a_small_bundle_says_what_it_could_not_check(bundle: Path) -> None:
     open_checks = {outcome.check for outcome in outcomes if outcome.status == "not checked"}
     assert open_checks == {
         "preset",
+        "resolved",
         "weights",
+        "seeds",
         "overlaps",
         "photos",
         "images",
+        "copies",
+        "controls",
         "scores",
         "rescored",
+        "remade",
         "tables",
         "verdicts",
         "page",
+        "trust",
     }
-    assert {outcome.check for outcome in outcomes if outcome.status == "ok"} == {"plan", "provenance", "seeds"}
+    fine = {outcome.check for outcome in outcomes if outcome.status == "ok"}
+    assert fine == {"plan", "resolved", "provenance", "seeds"}
 
 
 def test_a_method_that_is_not_installed_is_left_out(bundle: Path) -> None:
@@ -103,7 +110,9 @@ def test_other_layouts_are_told_and_their_numbers_compared() -> None:
         return same_table("t", kind, stored, made, same_version).status
 
     stored, made = "entry,mean\na,1.0\n", "entry,mean,mark\na,1.0000000001,\n"
-    assert compare("csv", stored, made) == "ok"
+    assert compare("csv", stored, "entry,mean\na,1.0000000001\n") == "ok"
+    assert compare("csv", stored, made) == "not checked"
+    assert compare("csv", stored, made, same_version=True) == "failed"
     assert compare("csv", stored, made.replace("1.0000000001", "1.1")) == "failed"
     assert compare("md", "| A |\n| 1 |\n", "| B |\n| 1 |\n") == "not checked"
     assert compare("md", "Old words\n| A |\n| 1 |\n", "New words\n| A |\n| 1 |\n") == "not checked"
@@ -215,5 +224,5 @@ def test_a_photo_dropped_from_a_set_of_the_catalogue_is_a_failure(bundle: Path) 
         lambda plan: plan["preset"]["datasets"]["photos_test"].update(source="skimage_test", folder=None),
     )
     found = failures(bundle)
-    assert set(found) == {"counts"}
+    assert set(found) == {"counts", "originals"}
     assert found["counts"][0].why == "has 4 photos, where skimage_test has 5"

@@ -37,7 +37,7 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
     folder = plan.paths.images(entry_name, seed, testset)
     shutil.rmtree(folder, ignore_errors=True)
     model, device = load_upscaler(plan, entry, seed)
-    use = CodeUse(model.codebooks, entry.reads == "hr") if model.codebooks else None
+    use = code_use(model, entry)
     images = {}
     for pair in read_pairs(plan.paths.dataset(testset)):
         images[pair.name] = _one(model, device, entry, pair, folder, use)
@@ -60,6 +60,11 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
             "made_by": provenance(),
         },
     )
+
+
+def code_use(model: Upscaler, entry: EntryPlan) -> CodeUse | None:
+    """What counts the codes of an entry's images; None for a method without codebooks."""
+    return CodeUse(model.codebooks, entry.reads == "hr") if model.codebooks else None
 
 
 def _weights(plan: Plan, entry: EntryPlan, seed: int) -> dict[str, str]:
@@ -107,6 +112,19 @@ def to_unit(pixels: Pixels, device: torch.device) -> Tensor:
 def _one(
     model: Upscaler, device: torch.device, entry: EntryPlan, pair: Pair, folder: Path, use: CodeUse | None
 ) -> dict[str, Any]:
+    pixels, about = make_image(model, device, entry, pair, use)
+    path = folder / f"{pair.name}.png"
+    write_png(path, pixels)
+    return {"sha256": sha256(path), **about}
+
+
+def make_image(
+    model: Upscaler, device: torch.device, entry: EntryPlan, pair: Pair, use: CodeUse | None
+) -> tuple[Pixels, dict[str, Any]]:
+    """An entry's image of a test photo as 8-bit pixels, and what its record says of it; its codes are counted in `use`.
+
+    Raises UserError if it has not the size that it should.
+    """
     hr, lr = pair.hr(), pair.lr()
     expected = (lr.shape[0] * SCALE, lr.shape[1] * SCALE, 3)
     given = to_unit(hr if hr is not None and entry.reads == "hr" else lr, device)
@@ -115,15 +133,13 @@ def _one(
         raise UserError(
             f"entry `{entry.name}`: {pair.name} came out as {pixels.shape[:2]}, not {expected[:2]} (height, width)"
         )
-    path = folder / f"{pair.name}.png"
-    write_png(path, pixels)
     scale = expected[0] // given.shape[-2]
     accuracy = None
     if use:
         with torch.inference_mode():
             accuracy = use.add(model, given, to_unit(hr, device) if hr is not None else None, scale)
     size = {"height": pixels.shape[0], "width": pixels.shape[1]}
-    return {"sha256": sha256(path), "seconds": round(seconds, 4), "index_accuracy": accuracy, **size}
+    return pixels, {"seconds": round(seconds, 4), "index_accuracy": accuracy, **size}
 
 
 def applied(model: Upscaler, image: Tensor) -> tuple[Pixels, float]:

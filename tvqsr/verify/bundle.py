@@ -15,6 +15,7 @@ from typing import Any
 from tvqsr.errors import UserError
 from tvqsr.fetch.bounds import MEMBERS
 from tvqsr.fetch.members import members, told
+from tvqsr.fetch.progress import size
 from tvqsr.fetch.space import check_room, written
 from tvqsr.files import read_json
 from tvqsr.plan import Plan
@@ -24,6 +25,12 @@ from tvqsr.plan.stored import parsed_plan
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 """Names of runs and entries: they become parts of paths."""
+
+
+TEXTS, MANIFEST = (".json", ".csv", ".md", ".tex"), "manifest.json"
+"""Files that are read whole."""
+TEXT_BYTES, MANIFEST_BYTES = 64 * 2**20, 512 * 2**20
+"""Most bytes of a text; manifests list every photo, ImageNet's 1.28 million with some 300 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +65,14 @@ def opened(place: Path) -> Iterator[Path]:
     if place.is_dir():
         root = _root(place, place)
         _refuse_odd(root)
+        _refuse_long(root)
         yield root
         return
     with tempfile.TemporaryDirectory(prefix="tvqsr-verify-") as folder:
         _unpack(place, Path(folder))
-        yield _root(Path(folder), place)
+        root = _root(Path(folder), place)
+        _refuse_long(root)
+        yield root
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -101,6 +111,14 @@ def _refuse_odd(root: Path) -> None:
             raise UserError(f"{path}: is a link that leads out of the bundle; replace it by what it leads to")
         if not path.is_file() and not path.is_dir():
             raise UserError(f"{path}: is neither a file nor a folder; remove it")
+
+
+def _refuse_long(root: Path) -> None:
+    """Raise UserError for a text that is far longer than tvqsr writes: it would be read into memory."""
+    for path in root.rglob("*"):
+        most = MANIFEST_BYTES if path.name == MANIFEST else TEXT_BYTES
+        if path.suffix in TEXTS and path.is_file() and path.stat().st_size > most:
+            raise UserError(f"{path.relative_to(root)}: has more than {size(most)}, far more than tvqsr writes")
 
 
 def _leads_to(link: Path) -> Path:

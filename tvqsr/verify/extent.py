@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tvqsr.errors import UserError
 from tvqsr.files import read_json
 from tvqsr.plan.catalogue import catalogue
 from tvqsr.plan.load import is_preset, load_preset
+from tvqsr.plan.preset import Preset
 from tvqsr.verify.bundle import PLAIN, Bundle
-from tvqsr.verify.outcome import Finding, compared, told_of, unchecked
+from tvqsr.verify.outcome import Finding, compared, ok, told_of, unchecked
 from tvqsr.verify.records import made_images
 
 COMPARED = ("seeds", "test_on", "protocols", "crop", "train_on", "datasets", "tables", "training", "methods", "claims")
@@ -48,20 +48,28 @@ def leftovers(bundle: Bundle) -> Iterator[Finding]:
                 )
 
 
+def own_preset(bundle: Bundle) -> Preset | None:
+    """This installation's preset of the name that the plan has; None if there is none.
+
+    Raises UserError if it cannot be read.
+    """
+    name = bundle.plan.name
+    return load_preset(name, {})[1] if PLAIN.fullmatch(name) and is_preset(name) else None
+
+
 def preset(bundle: Bundle) -> Iterator[Finding]:
     """Whether the plan is that of the preset of its name, where this installation has one."""
-    name = bundle.plan.name
-    if not PLAIN.fullmatch(name) or not is_preset(name):
+    own, theirs = own_preset(bundle), bundle.plan.preset
+    if own is None:
         yield unchecked("plan.json", "is of no preset that this installation has: nothing to compare it with")
         return
-    try:
-        _, own = load_preset(name, {})
-    except UserError as error:
-        yield unchecked("plan.json", f"this installation's preset {name} cannot be read ({error})")
-        return
-    theirs = bundle.plan.preset
     wrong = [key for key in COMPARED if getattr(own, key) != getattr(theirs, key)]
     lacking = sorted(own.entries.keys() - bundle.plan.entries.keys() - bundle.unknown.keys())
     wrong += [f"entries (without {', '.join(lacking)})"] if lacking else []
+    both = own.entries.keys() & theirs.entries.keys()
+    changed = sorted(name for name in both if own.entries[name] != theirs.entries[name])
+    wrong += [f"entries ({', '.join(changed)})"] if changed else []
     if wrong:
-        yield unchecked("plan.json", f"differs from this installation's preset {name}: {', '.join(wrong)}")
+        yield unchecked("plan.json", f"differs from this installation's preset {bundle.plan.name}: {', '.join(wrong)}")
+    else:
+        yield ok("plan.json")

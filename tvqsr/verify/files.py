@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tvqsr.data.images import stored_size
+from tvqsr.data.parquet import FILE
 from tvqsr.data.store import open_store
-from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256
 from tvqsr.verify.bundle import Bundle
-from tvqsr.verify.outcome import Finding, compared, failed, ok, told_of, unchecked
+from tvqsr.verify.names import image_file, photo_file, test_names
+from tvqsr.verify.outcome import Finding, compared, failed, told_of, unchecked
+from tvqsr.verify.pixels import NOT_RECORDED, Size, size_of, wrong_with
 from tvqsr.verify.records import made_images
-
-NOT_HERE = "missing"
 
 
 def photos(bundle: Bundle) -> Iterator[Finding]:
@@ -32,6 +31,9 @@ def photos(bundle: Bundle) -> Iterator[Finding]:
 
 def _photos(bundle: Bundle, name: str) -> Iterator[Finding]:
     manifest = read_json(bundle.plan.paths.manifest(name))
+    shown = bundle.plan.paths.dataset(name) / FILE
+    if shown.is_file():
+        yield compared(bundle.place(shown), sha256(shown) == manifest["parquet_sha256"], NOT_RECORDED)
     if manifest["role"] == "training":
         yield from _pixels(bundle, name, manifest)
         return
@@ -39,7 +41,7 @@ def _photos(bundle: Bundle, name: str) -> Iterator[Finding]:
         for kind in ("hr", "lr"):
             if f"{kind}_sha256" in image:
                 path = photo_file(bundle, name, kind, image["name"])
-                yield _file(bundle, path, image[f"{kind}_sha256"], holds=bundle.holds["photos"])
+                yield _file(bundle, "photos", path, image[f"{kind}_sha256"], size_of(image, kind))
 
 
 def _pixels(bundle: Bundle, name: str, manifest: dict[str, Any]) -> Iterator[Finding]:
@@ -55,28 +57,6 @@ def _pixels(bundle: Bundle, name: str, manifest: dict[str, Any]) -> Iterator[Fin
             hashed.update(np.ascontiguousarray(samples).data)
         wrong += [photo.name] if hashed.hexdigest() != image["pixels_sha256"] else []
     yield compared(name, not wrong, f"pixels of {', '.join(wrong)} are not those of the manifest")
-
-
-def photo_file(bundle: Bundle, dataset: str, kind: str, name: str) -> Path:
-    """PNG of a test photo. Raises UserError for a name that is no plain one."""
-    return bundle.plan.paths.dataset(dataset) / kind.upper() / f"{_plain(name)}.png"
-
-
-def image_file(bundle: Bundle, entry: str, seed: int, testset: str, name: str) -> Path:
-    """PNG of an image that is scored. Raises UserError for a name that is no plain one."""
-    return bundle.plan.paths.images(entry, seed, testset) / f"{_plain(name)}.png"
-
-
-def _plain(name: Any) -> str:
-    if not isinstance(name, str) or not name or name.startswith(".") or {"/", "\\", "\0"} & set(name):
-        raise UserError(f"`{name}` is no plain name of an image")
-    return name
-
-
-def test_names(bundle: Bundle, testset: str) -> dict[str, dict[str, Any]] | None:
-    """Photos of a test set by name, as its manifest describes them; None without one."""
-    path = bundle.plan.paths.manifest(testset)
-    return {_plain(image["name"]): image for image in read_json(path)["images"]} if path.is_file() else None
 
 
 def images(bundle: Bundle) -> Iterator[Finding]:
@@ -104,19 +84,28 @@ def _images(bundle: Bundle, entry: str, seed: int, testset: str, subject: str) -
         yield compared(f"{subject} is complete", not odd, f"record and test set differ in {', '.join(odd)}")
     for name, about in recorded.items():
         path = image_file(bundle, entry, seed, testset, name)
-        found = _file(bundle, path, about["sha256"], holds=bundle.holds["images"])
-        if found.status == "ok" and stored_size(path) != (about["width"], about["height"]):
-            found = failed(found.subject, "is not of the size recorded")
+        size = size_of((expected or {}).get(name, about))
+        found = _file(bundle, "images", path, about["sha256"], size)
+        if found.status == "ok" and size_of(about) != size:
+            found = failed(found.subject, "its record tells another size than the manifest of its test set")
         yield found
     folder = bundle.plan.paths.images(entry, seed, testset)
     if over := sorted({path.stem for path in folder.glob("*.png")} - recorded.keys()):
         yield failed(subject, f"holds images that no record lists: {', '.join(over)}")
 
 
-def _file(bundle: Bundle, path: Path, expected: str, holds: bool) -> Finding:
+def _file(bundle: Bundle, kind: str, path: Path, digest: str, size: Size) -> Finding:
     subject = bundle.place(path)
-    if not holds:
-        return unchecked(subject, f"no {path.suffix[1:].upper()} of this kind in the bundle")
-    if not path.is_file():
-        return failed(subject, NOT_HERE)
-    return ok(subject) if sha256(path) == expected else failed(subject, "SHA-256 is not the recorded one")
+    return absent(bundle, kind, path) or compared(subject, not (why := wrong_with(path, digest, size)), why)
+
+
+def absent(bundle: Bundle, kind: str, path: Path) -> Finding | None:
+    """What is to be told of a file that is not there: there is none of its kind in the bundle, or it alone is missing.
+
+    `kind` is one of `Bundle.holds`. None if the file is there.
+    """
+    if path.is_file():
+        return None
+    if not bundle.holds[kind]:
+        return unchecked(bundle.place(path), f"no {kind} in the bundle")
+    return failed(bundle.place(path), f"missing, though other {kind} are there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
@@ -52,9 +53,19 @@ def _of_run(bundle: Bundle, run: Run, seed: int) -> Iterator[Finding]:
     )
     if lacking := sorted({"data", *run.needs} - set(record["inputs_sha256"])):
         yield failed(subject, f"has no hash of its inputs {', '.join(lacking)}")
+    curve = bundle.plan.paths.curve(run.name, seed)
+    if curve.is_file():
+        yield compared(bundle.place(curve), _last(curve) == record["final"], f"does not end as {path.name} says")
     manifest = bundle.plan.paths.manifest(run.dataset)
     if manifest.is_file() and record["inputs_sha256"]["data"] != sha256(manifest):
         yield failed(subject, f"was trained on another {run.dataset} than the bundle's")
+
+
+def _last(curve: Path) -> dict[str, float]:
+    """Losses of the last line of a curve."""
+    with curve.open(encoding="utf-8", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    return {name: float(value) for name, value in last.items() if value}
 
 
 def _of_images(bundle: Bundle, entry: EntryPlan, seed: int, testset: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -40,11 +41,14 @@ def _table(bundle: Bundle, name: str, testset: str) -> Iterator[Finding]:
     made = table_texts(bundle.plan, name, testset, scores)
     for kind in KINDS:
         path = bundle.plan.paths.table(name, testset, kind)
-        if not path.is_file():
-            yield failed(bundle.place(path), "missing")
-        else:
-            stored = path.read_text(encoding="utf-8")
-            yield same_table(bundle.place(path), kind, stored, made[kind], of_this_version(bundle))
+        yield _stored(bundle, path, kind, made[kind])
+
+
+def _stored(bundle: Bundle, path: Path, kind: str, made: str) -> Finding:
+    subject, same_version = bundle.place(path), of_this_version(bundle)
+    if path.is_file():
+        return same_table(subject, kind, path.read_text(encoding="utf-8"), made, same_version)
+    return failed(subject, "missing") if same_version else unchecked(subject, "not in the bundle, of another version")
 
 
 def same_table(subject: str, kind: str, stored: str, made: str, same_version: bool) -> Finding:
@@ -56,8 +60,7 @@ def same_table(subject: str, kind: str, stored: str, made: str, same_version: bo
     if stored == made:
         return ok(subject)
     if kind == "csv":
-        wrong = _cells_that_differ(pd.read_csv(io.StringIO(stored)), pd.read_csv(io.StringIO(made)))
-        return compared(subject, not wrong, f"is not what the scores give: {wrong}")
+        return _same_csv(subject, pd.read_csv(io.StringIO(stored)), pd.read_csv(io.StringIO(made)), same_version)
     if _layout(stored, kind) != _layout(made, kind):
         return unchecked(subject, OTHER_LAYOUT)
     if wrong := _first_difference(_body(stored, kind), _body(made, kind)):
@@ -68,6 +71,15 @@ def same_table(subject: str, kind: str, stored: str, made: str, same_version: bo
             if same_version
             else unchecked(subject, OTHER_WORDS)
         )
+    return ok(subject)
+
+
+def _same_csv(subject: str, stored: pd.DataFrame, made: pd.DataFrame, same_version: bool) -> Finding:
+    if wrong := _cells_that_differ(stored, made):
+        return failed(subject, f"is not what the scores give: {wrong}")
+    if other := sorted(set(stored.columns) ^ set(made.columns)):
+        why = f"has other columns than are written here ({', '.join(other)}); those that both have agree"
+        return failed(subject, why) if same_version else unchecked(subject, why)
     return ok(subject)
 
 
@@ -120,12 +132,7 @@ def costs(bundle: Bundle) -> Iterator[Finding]:
 
 def _costs(bundle: Bundle) -> Iterator[Finding]:
     for kind, made in efficiency_texts(bundle.plan).items():
-        path = bundle.plan.paths.efficiency_table(kind)
-        if path.is_file():
-            stored = path.read_text(encoding="utf-8")
-            yield same_table(bundle.place(path), kind, stored, made, of_this_version(bundle))
-        else:
-            yield failed(bundle.place(path), "missing")
+        yield _stored(bundle, bundle.plan.paths.efficiency_table(kind), kind, made)
 
 
 def presentation(bundle: Bundle) -> Iterator[Finding]:
@@ -156,4 +163,9 @@ def _overlap(bundle: Bundle, dataset: str) -> Iterator[Finding]:
     path = bundle.plan.paths.overlap(dataset)
     refuse_shared(bundle.plan, dataset)
     lacking = sorted(set(bundle.plan.kept_apart(dataset)) - read_json(path)["test_sets"].keys())
+    allowed = sum(len(found["shared"]) for found in read_json(path)["test_sets"].values())
+    if allowed:
+        yield unchecked(
+            f"{dataset}: {allowed} pairs", "are test photos among those trained on, which the preset allows"
+        )
     yield compared(bundle.place(path), not lacking, f"{dataset} was not compared with {', '.join(lacking)}")

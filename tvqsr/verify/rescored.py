@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from tvqsr.files import read_json, sha256
 from tvqsr.plan.protocols import ABSENT, unavailable
 from tvqsr.score.pairs import score_pairs
 from tvqsr.score.photos import Conditions, PairFiles
 from tvqsr.score.protocol import Protocol
 from tvqsr.verify.bundle import Bundle
-from tvqsr.verify.files import image_file, photo_file, test_names
+from tvqsr.verify.names import test_names
 from tvqsr.verify.outcome import Finding, compared, told_of, unchecked
-from tvqsr.verify.records import made_images
+from tvqsr.verify.pixels import size_of, sound_image, sound_pair
+from tvqsr.verify.records import made_images, part
+from tvqsr.verify.sample import Sample, drawn
 from tvqsr.verify.scores import protocols_on
 
 NAMED = 3
 """Most images that a finding names."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """How many images of every entry are scored again by networks, and the seed that they are drawn with.
-
-    By formulas, which are cheap, all are: nobody can alter those that are not drawn.
-    """
-
-    images: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +39,7 @@ class Scored:
 
 def again(bundle: Bundle, sample: Sample) -> Iterator[Finding]:
     """Whether the images of every entry, scored again from their PNGs, have the scores in the tables."""
+    not_drawn: Counter[str] = Counter()
     for entry, seed, testset in made_images(bundle):
         what = Scored(entry.name, seed, testset)
         if lacking := [kind for kind in ("photos", "images", "scores") if not bundle.holds[kind]]:
@@ -56,10 +47,12 @@ def again(bundle: Bundle, sample: Sample) -> Iterator[Finding]:
         elif not bundle.plan.paths.scores(entry.name, seed, testset).is_file():
             yield unchecked(str(what), "its scores are missing")
         else:
-            yield from told_of(str(what), _again, bundle, what, sample)
+            yield from told_of(str(what), _again, bundle, what, sample, not_drawn)
+    for protocol, images in not_drawn.items():
+        yield unchecked(f"{images} images under {protocol}", f"{sample.images} of every entry are drawn (`--sample N`)")
 
 
-def _again(bundle: Bundle, what: Scored, sample: Sample) -> Iterator[Finding]:
+def _again(bundle: Bundle, what: Scored, sample: Sample, not_drawn: Counter[str]) -> Iterator[Finding]:
     pairs = _pairs(bundle, what)
     if not pairs:
         yield unchecked(str(what), "its images or photos are missing or changed")
@@ -73,28 +66,23 @@ def _again(bundle: Bundle, what: Scored, sample: Sample) -> Iterator[Finding]:
             yield unchecked(f"{what}, {protocol.name}", why)
         else:
             networks.append(protocol)
-    yield from _compared(bundle, what, _drawn(pairs, what, sample), table, networks)
+    some = drawn(pairs, f"{what.entry} {what.seed} {what.testset}", sample.seed, sample.images)
+    if len(some) < len(pairs):
+        not_drawn.update({protocol.name: len(pairs) - len(some) for protocol in networks})
+    yield from _compared(bundle, what, some, table, networks)
 
 
 def _pairs(bundle: Bundle, what: Scored) -> list[PairFiles]:
     """An entry's images whose files are as recorded, with their photos."""
     photos = test_names(bundle, what.testset) or {}
-    recorded = read_json(bundle.plan.paths.images_record(what.entry, what.seed, what.testset))["images"]
+    recorded = part(bundle.plan.paths.images_record(what.entry, what.seed, what.testset), "images")
     found: list[PairFiles] = []
     for name in sorted(photos.keys() & recorded.keys()):
-        image = image_file(bundle, what.entry, what.seed, what.testset, name)
-        photo = photo_file(bundle, what.testset, "hr", name) if "hr_sha256" in photos[name] else None
-        expected = [(image, recorded[name]["sha256"])] + ([(photo, photos[name]["hr_sha256"])] if photo else [])
-        if all(path.is_file() and sha256(path) == digest for path, digest in expected):
-            found.append((name, image, photo))
+        image = sound_image(bundle, (what.entry, what.seed, what.testset), name, recorded)
+        photo = sound_pair(bundle, what.testset, photos[name])
+        if image and photo and size_of(photos[name]) == size_of(recorded[name]):
+            found.append((name, image, photo.hr_path))
     return found
-
-
-def _drawn(pairs: Sequence[PairFiles], what: Scored, sample: Sample) -> list[PairFiles]:
-    """Another draw for each entry and seed, and the same whenever it is asked for."""
-    drawn = list(pairs)
-    random.Random(f"{sample.seed} {what.entry} {what.seed} {what.testset}").shuffle(drawn)  # noqa: S311 (images)
-    return drawn[: sample.images]
 
 
 def _by_formula(protocol: Protocol) -> bool:

@@ -14,6 +14,7 @@ from tvqsr.report.scores import WHOLE_SET
 from tvqsr.score.protocol import Protocol
 from tvqsr.score.protocols import protocols
 from tvqsr.verify.bundle import Bundle
+from tvqsr.verify.files import absent
 from tvqsr.verify.outcome import MALFORMED, Finding, failed, ok, told_of, unchecked
 from tvqsr.verify.records import made_images, part
 
@@ -67,10 +68,8 @@ def rows(bundle: Bundle) -> Iterator[Finding]:
     for entry, seed, testset in made_images(bundle):
         path = bundle.plan.paths.scores(entry.name, seed, testset)
         subject = bundle.place(path)
-        if not bundle.holds["scores"]:
-            yield unchecked(subject, "no scores in the bundle")
-        elif not path.is_file():
-            yield failed(subject, "missing, though other scores are there")
+        if missing := absent(bundle, "scores", path):
+            yield missing
         else:
             yield from told_of(subject, _rows, bundle, entry.name, seed, testset, subject)
 

@@ -66,7 +66,8 @@ def _named(key: tuple[str, ...]) -> str:
 def _verdict(subject: str, stored: pd.Series, made: pd.Series, same_version: bool) -> Finding:
     for column in ("verdict", "measured"):
         if stored[column] != made[column]:
-            return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`")
+            rules = "" if same_version else " by this version's rules (another wrote it)"
+            return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`{rules}")
     if same_version and stored.get("instead", "") != made["instead"]:
         counted, told = (row.get("instead") or "itself" for row in (made, stored))
         return failed(subject, f"counts by `{told}`, but by `{counted}` in this version")

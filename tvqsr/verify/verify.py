@@ -6,30 +6,57 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tvqsr.errors import UserError
-from tvqsr.verify import extent, files, records, report, rescored, runs, scores, verdicts
+from tvqsr.verify import (
+    controls,
+    copies,
+    extent,
+    files,
+    originals,
+    records,
+    remade,
+    report,
+    rescored,
+    resolved,
+    runs,
+    scores,
+    seeds,
+    trust,
+    verdicts,
+)
 from tvqsr.verify.bundle import Bundle, opened, read_bundle
 from tvqsr.verify.outcome import MALFORMED, Finding, Outcome, failed, ok, told_of, unchecked
+from tvqsr.verify.sample import Sample
 
 CHECKS: dict[str, Callable[[Bundle], Iterable[Finding]]] = {
     "preset": extent.preset,
+    "resolved": resolved.resolved,
     "extent": extent.leftovers,
     "counts": extent.counts,
     "provenance": records.provenance,
     "weights": runs.weights,
-    "seeds": runs.seeds,
+    "seeds": seeds.seeds,
     "overlaps": report.overlaps,
     "photos": files.photos,
     "images": files.images,
+    "copies": copies.copies,
+    "controls": controls.controls,
     "scores": scores.rows,
     "tables": report.tables,
     "costs": report.costs,
     "verdicts": verdicts.verdicts,
     "page": report.presentation,
+    "trust": trust.trust,
 }
-"""By name, but for `plan`, which comes first, and `rescored`, which comes after `scores`."""
+"""By name, but for `plan`, which comes first, and for what is dear, which comes after `scores`."""
+DEAR: dict[str, Callable[[Bundle, Sample], Iterable[Finding]]] = {
+    "originals": originals.originals,
+    "rescored": rescored.again,
+    "remade": remade.remade,
+}
+"""Checks of a sample."""
 
 
-def verify(place: Path, sample: rescored.Sample, report_on: Callable[[str], None] = lambda _: None) -> list[Outcome]:
+def verify(place: Path, sample: Sample, report_on: Callable[[str], None] = lambda _: None) -> list[Outcome]:
     """Check a bundle, a folder or an archive. Raises UserError for what is no bundle."""
     with opened(place) as root:
         outcomes = []
@@ -39,7 +66,7 @@ def verify(place: Path, sample: rescored.Sample, report_on: Callable[[str], None
         return outcomes
 
 
-def _findings(root: Path, sample: rescored.Sample, report_on: Callable[[str], None]) -> Iterator[tuple[str, Finding]]:
+def _findings(root: Path, sample: Sample, report_on: Callable[[str], None]) -> Iterator[tuple[str, Finding]]:
     try:
         bundle = read_bundle(root)
     except (UserError, *MALFORMED) as error:
@@ -58,8 +85,9 @@ def _findings(root: Path, sample: rescored.Sample, report_on: Callable[[str], No
         report_on(check)
         yield from ((check, finding) for finding in told_of("plan.json", look, bundle))
         if check == "scores":
-            report_on("rescored")
-            yield from (("rescored", finding) for finding in told_of("plan.json", rescored.again, bundle, sample))
+            for dear, look_at in DEAR.items():
+                report_on(dear)
+                yield from ((dear, finding) for finding in told_of("plan.json", look_at, bundle, sample))
 
 
 def _printable(text: str) -> str:
