@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tvqsr.gpus import leased_gpu, visible_devices
+from tvqsr.errors import UserError
+from tvqsr.gpus import leased_gpus, visible_devices
 
 FOUR = "".join(f"GPU {n}: NVIDIA H100 80GB HBM3 (UUID: GPU-0000000{n}-aaaa)\n" for n in range(4))
 DIVIDED = (
@@ -23,9 +24,9 @@ DIVIDED = (
 )
 JOB = """
 import os, sys, time
-from tvqsr.gpus import leased_gpu
-with leased_gpu(1) as name:
-    print(name, os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+from tvqsr.gpus import leased_gpus
+with leased_gpus(int(sys.argv[1])) as names:
+    print(",".join(names), os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
     sys.stdin.read()
 """
 
@@ -47,10 +48,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def jobs(count: int) -> Iterator[list[subprocess.Popen[str]]]:
+def jobs(count: int, gpus: int = 1) -> Iterator[list[subprocess.Popen[str]]]:
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", JOB],
+            [sys.executable, "-c", JOB, str(gpus)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,7 +84,7 @@ def test_one_too_many_waits_says_so_and_takes_what_a_killed_job_held(machine: Pa
         held = [told(job)[0] for job in four]
         with jobs(1) as (late,):
             assert late.stderr
-            assert "all 4 GPUs are at work for other jobs" in late.stderr.readline()
+            assert "4 of 4 GPUs are at work for other jobs" in late.stderr.readline()
             time.sleep(1.2)
             assert late.poll() is None
             four[2].kill()
@@ -93,15 +94,15 @@ def test_one_too_many_waits_says_so_and_takes_what_a_killed_job_held(machine: Pa
 def test_only_visible_devices_are_leased(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-00000003")
     assert visible_devices() == {"2": "GPU-00000002-aaaa", "GPU-00000003": "GPU-00000003-aaaa"}
-    with leased_gpu(1) as first, jobs(1) as (other,):
-        assert (first, os.environ["CUDA_VISIBLE_DEVICES"]) == ("2", "2")
+    with leased_gpus(1) as first, jobs(1) as (other,):
+        assert (first, os.environ["CUDA_VISIBLE_DEVICES"]) == (("2",), "2")
         # The other inherits what is visible to this one now: the leased device, which it has to wait for.
         assert other.stderr
-        assert "all 1 GPUs are at work" in other.stderr.readline()
+        assert "1 of 1 GPUs are at work" in other.stderr.readline()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "2, GPU-00000003"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with leased_gpu(1) as none:
-        assert none is None
+    with leased_gpus(1) as none:
+        assert none == ()
 
 
 def test_parts_of_a_divided_gpu_are_devices(machine: Path) -> None:
@@ -110,10 +111,36 @@ def test_parts_of_a_divided_gpu_are_devices(machine: Path) -> None:
 
 
 def test_without_gpus_or_without_wanting_one_nothing_is_leased(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with leased_gpu(0) as none:
-        assert none is None
+    with leased_gpus(0) as none:
+        assert none == ()
         assert "CUDA_VISIBLE_DEVICES" not in os.environ
     (machine.parent / "bin" / "nvidia-smi").unlink()
     monkeypatch.setenv("PATH", str(machine.parent / "bin"))
-    with leased_gpu(1) as none:
-        assert none is None
+    with leased_gpus(1) as none:
+        assert none == ()
+
+
+def test_a_job_that_wants_several_takes_them_at_once_and_leaves_the_rest(machine: Path) -> None:
+    with jobs(1, gpus=3) as (wide,):
+        names = told(wide)[0].split(",")
+        assert len(set(names)) == 3
+        with jobs(1) as (narrow,):
+            assert told(narrow)[0] not in names
+            with jobs(1, gpus=2) as (late,):
+                assert late.stderr
+                assert "4 of 4 GPUs are at work" in late.stderr.readline()
+                wide.kill()
+                assert set(told(late)[0].split(",")) < set(names)
+
+
+def test_a_job_that_wants_more_than_there_are_is_refused(machine: Path) -> None:
+    with pytest.raises(UserError, match="5 GPUs wanted for one job, 4 to be seen"), leased_gpus(5):
+        pass
+
+
+def test_a_process_that_helps_another_sees_what_that_one_leased(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with leased_gpus(2) as names:
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        with leased_gpus(2) as none:
+            assert none == ()
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == ",".join(names)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
 
 
 def say(message: str) -> None:
-    """Print one line on stderr at once."""
+    """Print one line on stderr at once. Where processes share a job, the first one speaks for all."""
+    if is_helper():
+        return
     print(message, file=sys.stderr, flush=True)
+
+
+def is_helper() -> bool:
+    """Whether this process only helps another with a training that is spread over several (Lightning Fabric's name)."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def duration(seconds: float) -> str:

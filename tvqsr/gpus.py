@@ -1,8 +1,9 @@
-"""A GPU of its own for each job: leased, so that jobs side by side neither share one nor leave another idle."""
+"""GPUs of its own for each job: leased, so that jobs side by side neither share one nor leave another idle."""
 
 from __future__ import annotations
 
 import os
+import random
 import re
 import subprocess
 import tempfile
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tvqsr.console import say
+from tvqsr.console import is_helper, say
+from tvqsr.errors import UserError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 0.5
@@ -22,28 +24,32 @@ LISTED = re.compile(r"^(?P<part> +MIG .*|GPU \d+: .*)\(UUID: (?P<uuid>[^)]+)\)",
 
 
 @contextmanager
-def leased_gpu(gpus: int) -> Iterator[str | None]:
-    """Hold one of the visible GPUs, the only one that this process then sees; yields its name, None without one.
+def leased_gpus(count: int) -> Iterator[tuple[str, ...]]:
+    """Hold so many of the visible GPUs, which are all that this process then sees; yields their names.
 
-    To be entered before torch looks for GPUs. Where all are held by other jobs of this user, it waits, and says so. The
-    system frees a GPU when its holder ends in whatever way. Without `nvidia-smi` nothing is leased.
+    To be entered before torch looks for GPUs. While other jobs of this user hold too many, it waits, and says so. The
+    system frees a GPU when its holder ends in whatever way. Without `nvidia-smi` nothing is leased, and by a process
+    that helps another with a training neither: what that one leased is all that it sees. Raises UserError where the
+    machine has fewer.
     """
-    devices = visible_devices() if gpus else {}
+    devices = visible_devices() if count and not is_helper() else {}
     if not devices:
-        yield None
+        yield ()
         return
-    token, lock = _free(devices)
+    if len(devices) < count:
+        raise UserError(f"runtime: {count} GPUs wanted for one job, {len(devices)} to be seen; lower `processes`")
+    held = _free(devices, count)
     before = os.environ.get(VISIBLE)
-    os.environ[VISIBLE] = token
-    say(f"GPU {token} of {len(devices)}")
+    os.environ[VISIBLE] = ",".join(held)
+    say(f"GPU {', '.join(held)} of {len(devices)}")
     try:
-        yield token
+        yield tuple(held)
     finally:
         if before is None:
             del os.environ[VISIBLE]
         else:
             os.environ[VISIBLE] = before
-        lock.release()
+        _release(held)
 
 
 def visible_devices() -> dict[str, str]:
@@ -73,20 +79,36 @@ def _uuids() -> list[str]:
     return [uuid for (_, uuid), whole in zip(found, divided, strict=True) if not whole]
 
 
-def _free(devices: dict[str, str]) -> tuple[str, FileLock]:
-    """The first device that can be locked, and its lock; waits for one."""
+def _free(devices: dict[str, str], count: int) -> dict[str, FileLock]:
+    """The first devices that can be locked, with their locks; waits until there are enough, holding none meanwhile."""
     folder = Path(tempfile.gettempdir()) / f"tvqsr-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     locks = {token: FileLock(folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', name)}.lock") for token, name in devices.items()}
     told = False
     while True:
+        held: dict[str, FileLock] = {}
         for token, lock in locks.items():
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            return token, lock
+            if len(held) < count and _acquired(lock):
+                held[token] = lock
+        if len(held) == count:
+            return held
+        _release(held)
         if not told:
-            say(f"all {len(devices)} GPUs are at work for other jobs ({folder}); waiting for one")
+            busy = f"{len(devices) - len(held)} of {len(devices)} GPUs"
+            say(f"{busy} are at work for other jobs ({folder}); waiting for {count}")
             told = True
-        time.sleep(POLL_SECONDS)
+        # Of unequal length, so that two that want several do not keep one another from them.
+        time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (no secret)
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
+def _release(held: dict[str, FileLock]) -> None:
+    for lock in held.values():
+        lock.release()

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tvqsr.nn.across import BatchNorm2d
+
 PATCH = 4
 POSITIONS = PATCH**2
 HR_MULTIPLE = 16
@@ -41,7 +43,7 @@ class ResBlock(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.body = nn.Sequential(
-            *(nn.Conv2d(in_channels, in_channels, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(in_channels)),
+            *(nn.Conv2d(in_channels, in_channels, 3, padding=1), nn.ReLU(), BatchNorm2d(in_channels)),
             nn.Conv2d(in_channels, out_channels, 3, padding=1),
         )
         self.shortcut = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)

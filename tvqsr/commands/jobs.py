@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tvqsr.commands.common import Step, add, stored
 from tvqsr.console import say
-from tvqsr.gpus import leased_gpu
+from tvqsr.gpus import leased_gpus
 
 if TYPE_CHECKING:
     from tvqsr.plan import Plan
@@ -99,7 +99,7 @@ def _train(options: argparse.Namespace) -> None:
     else:
         from tvqsr.train.job import train
 
-        with leased_gpu(plan.preset.runtime.gpus):
+        with leased_gpus(plan.preset.runtime.gpus * plan.preset.runtime.processes):
             train(plan, options.run, options.seed)
 
 
@@ -108,7 +108,7 @@ def _upscale_entry(options: argparse.Namespace) -> None:
     _refuse_shared(plan, plan.training_sets_of(options.entry))
     from tvqsr.upscale.job import upscale
 
-    with leased_gpu(plan.preset.runtime.gpus):
+    with leased_gpus(plan.preset.runtime.gpus):
         upscale(plan, options.entry, options.seed, options.testset)
 
 
@@ -117,7 +117,7 @@ def _score_entry(options: argparse.Namespace) -> None:
     plan.entry(options.entry)
     from tvqsr.score.job import score
 
-    with leased_gpu(plan.preset.runtime.gpus):
+    with leased_gpus(plan.preset.runtime.gpus):
         score(plan, options.entry, options.seed, options.testset)
 
 
@@ -126,7 +126,7 @@ def _measure_entry(options: argparse.Namespace) -> None:
     plan.entry(options.entry)
     from tvqsr.efficiency.job import measure_entry
 
-    with leased_gpu(plan.preset.runtime.gpus):
+    with leased_gpus(plan.preset.runtime.gpus):
         measure_entry(plan, options.entry)
 
 

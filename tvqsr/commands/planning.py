@@ -6,6 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from tvqsr.commands.common import add, changes_of
+from tvqsr.console import say
+from tvqsr.errors import UserError
 
 if TYPE_CHECKING:
     from tvqsr.plan import Plan
@@ -22,6 +24,14 @@ def add_planning(steps: Any) -> None:
         parser.add_argument(
             "--set", action="append", default=[], metavar="KEY=YAML", help="change a top-level key of the preset"
         )
+    parser = add(steps, "estimate", _estimate, "count what the trainings of a preset will cost, before they start")
+    parser.add_argument("preset", help="name or path of a preset")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=YAML", help="change a key of the preset")
+    parser.add_argument(
+        "--gpu", choices=("h200", "h100", "a100", "rtx4090"), default="h100", help="default: %(default)s"
+    )
+    parser.add_argument("--share", type=float, default=0.3, help="of its peak that is reached (default: %(default)s)")
+    parser.add_argument("--tflops", type=float, help="rate that was measured, in place of a share of a GPU's peak")
 
 
 def _resolved(options: argparse.Namespace) -> Plan:
@@ -39,6 +49,24 @@ def _plan(options: argparse.Namespace) -> None:
     for entry in plan.entries.values():
         made_with = entry.run.name if entry.run else entry.given or "nothing to train"
         print(f"entry  {entry.name}  {entry.title}, {made_with}")
+
+
+def _estimate(options: argparse.Namespace) -> None:
+    from tvqsr.efficiency.estimate import estimates, rates_of, told
+
+    if not 0 < options.share <= 1:
+        raise UserError(f"--share {options.share:g}: expected a number above 0, at most 1")
+    if options.tflops is not None and options.tflops <= 0:
+        raise UserError(f"--tflops {options.tflops:g}: expected a number above 0")
+    rates, assumed = rates_of(options.gpu, options.share), f"assumed, {options.share:.0%} of the peak of {options.gpu}"
+    if options.tflops is not None:
+        rates, assumed = dict.fromkeys(rates, options.tflops), "as given"
+    plan = _resolved(options)
+    found = []
+    for estimate in estimates(plan):
+        say(f"{estimate.run.name}: {estimate.teraflops:,.0f} TFLOP")
+        found.append(estimate)
+    print(told(plan, found, rates, assumed))
 
 
 def _record(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ So a resumed run sees the same batches.
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,21 +44,33 @@ class CropSampler:
     def __init__(self, folder: Path, training: Training, seed: int, with_lr: bool = True) -> None:
         self.photos, self.scale = open_store(folder)
         self.training, self.seed = training, seed
+        self.share, self.shares = 0, 1
         self.paired = with_lr and training.degradation == "prepared"
         self.makes_lr = with_lr and not self.paired
         if self.paired:
             self._check_photos(folder)
 
+    def of(self, share: int, shares: int) -> CropSampler:
+        """One that gives a share of each batch, as large as the others; they follow one another in the whole batch."""
+        part = copy(self)
+        part.share, part.shares = share, shares
+        return part
+
     def batch(self, step: int) -> Batch:
-        """The batch of a step, on the CPU."""
-        size, side = self.training.crops_at(step)
-        crops = [self._crop(np.random.default_rng([self.seed, step, position]), side) for position in range(size)]
-        lr = _to_unit([lr for _, lr in crops]) if self.paired else torch.empty(size, 3, 0, 0)
+        """The batch of a step, or this sampler's share of it, on the CPU."""
+        side = self.training.crops_at(step)[1]
+        crops = [self._crop(np.random.default_rng([self.seed, step, place]), side) for place in self._places(step)]
+        lr = _to_unit([lr for _, lr in crops]) if self.paired else torch.empty(len(crops), 3, 0, 0)
         return Batch(_to_unit([hr for hr, _ in crops]), lr)
 
     def seeds(self, step: int) -> list[list[int]]:
         """Seed of what is random in the LR of each crop of a step: apart from the seeds of the crops themselves."""
-        return [[self.seed, step, position, 1] for position in range(self.training.crops_at(step)[0])]
+        return [[self.seed, step, position, 1] for position in self._places(step)]
+
+    def _places(self, step: int) -> range:
+        """Positions of this share in the whole batch."""
+        size = self.training.crops_at(step)[0] // self.shares
+        return range(self.share * size, (self.share + 1) * size)
 
     def _check_photos(self, folder: Path) -> None:
         """Pairs cannot be mirrored beyond their border, since LR was made of the photo as it is."""

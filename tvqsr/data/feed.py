@@ -11,7 +11,7 @@ from tvqsr.data.crops import Batch, CropSampler
 
 
 def batches(sampler: CropSampler, start: int, device: torch.device, workers: int) -> Iterator[Batch]:
-    """Batches of the steps from `start` to the training's last, in order, in channels-last layout on the device.
+    """Batches (or the sampler's shares) of the steps from `start` to the training's last, channels-last on the device.
 
     With `workers` > 0 as many batches are cropped ahead in threads; what a batch holds does not depend on it.
     """

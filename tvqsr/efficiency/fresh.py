@@ -21,15 +21,20 @@ WITHOUT_WEIGHTS: Mapping[str, Value] = {"perceptual": "none", "semantic_weight":
 """Settings whose networks would fetch weights, at the values that do without: the losses are no part of a method."""
 
 
-def fresh_run(run: Run) -> tuple[Trained, dict[str, Stage]]:
-    """A run of a plan, never trained, and its stages by name: what is counted and timed does not depend on weights."""
+def fresh_run(run: Run, perceptual: bool = False) -> tuple[Trained, dict[str, Stage]]:
+    """A run of a plan, never trained, and its stages by name: what is counted and timed does not depend on weights.
+
+    Only with `perceptual` do its losses get their perceptual networks, with fresh weights like everything else.
+    """
     stages: dict[str, Stage] = {}
     needs = {}
     for name, need in run.needs.items():
         needs[name], below = fresh_run(need)
         stages |= below
-    settings = {name: WITHOUT_WEIGHTS.get(name, value) for name, value in run.settings.items()}
-    stages[run.name] = built = load_plugin(run.method).stage(run.stage, settings, needs)
+    without = {} if perceptual else WITHOUT_WEIGHTS
+    settings = {name: without.get(name, value) for name, value in run.settings.items()}
+    with _untrained_losses():
+        stages[run.name] = built = load_plugin(run.method).stage(run.stage, settings, needs)
     return Trained(run.stage, settings, _weights(built), needs), stages
 
 

@@ -1,4 +1,4 @@
-"""Memory of a training step, computed on shapes alone: in seconds, on any machine, without the memory itself."""
+"""Memory and work of a training step, computed on shapes alone: in seconds, on any machine, without the memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
 
 from tvqsr.contract import Stage
 from tvqsr.data.crops import Batch
@@ -61,8 +62,7 @@ def saved_bytes(stage: Stage, player: str, batch_size: int, hr_crop: int, step: 
     context: AbstractContextManager[Any] = mode or nullcontext()
     try:
         with context:
-            lr_crop = hr_crop // SCALE
-            batch = Batch(torch.rand(batch_size, 3, hr_crop, hr_crop), torch.rand(batch_size, 3, lr_crop, lr_crop))
+            batch = _noise(batch_size, hr_crop)
             if player != stage.generator:
                 # The generator moves first: it leaves the image that the others judge.
                 _let_move(stage, stage.generator)
@@ -76,6 +76,30 @@ def saved_bytes(stage: Stage, player: str, batch_size: int, hr_crop: int, step: 
     for tensor in own:
         saved.pop(tensor.untyped_storage()._cdata, None)
     return sum(storage.nbytes() for storage in saved.values())
+
+
+def step_flops(stage: Stage, batch_size: int, hr_crop: int, step: int) -> int:
+    """Floating-point operations of a step, of all players, forward and backward: two for each multiply-add.
+
+    Counted by torch's FlopCounterMode: convolutions, matrix products and attention. Left out: the optimiser, norms,
+    pointwise work.
+    """
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
+            batch = _noise(batch_size, hr_crop)
+            for player in stage.players:
+                _let_move(stage, player)
+                if losses := stage(player, batch, step):
+                    moved = list(stage.moved_by(player).parameters())
+                    torch.autograd.grad(torch.stack(list(losses.values())).sum(), moved, allow_unused=True)
+    finally:
+        forget_masks()
+    return counter.get_total_flops()
+
+
+def _noise(batch_size: int, hr_crop: int) -> Batch:
+    lr_crop = hr_crop // SCALE
+    return Batch(torch.rand(batch_size, 3, hr_crop, hr_crop), torch.rand(batch_size, 3, lr_crop, lr_crop))
 
 
 def _let_move(stage: Stage, player: str) -> None:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tvqsr.nn.across import mean_over_processes, processes, sum_over_processes
+
 
 def generator_hinge(fake_logits: Tensor) -> Tensor:
     """-mean D(fake), a scalar."""
@@ -24,7 +26,10 @@ def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, at: Tensor) -> 
     """
     (from_reconstruction,) = torch.autograd.grad(reconstruction, at, retain_graph=True)
     (from_adversarial,) = torch.autograd.grad(adversarial, at, retain_graph=True)
-    ratio = from_reconstruction.norm() / (from_adversarial.norm() + 1e-4)
+    of_reconstruction, of_adversarial = (
+        sum_over_processes(part) / processes() for part in (from_reconstruction, from_adversarial)
+    )
+    ratio = of_reconstruction.norm() / (of_adversarial.norm() + 1e-4)
     return ratio.clamp(0.0, 1e4).detach()
 
 
@@ -34,7 +39,7 @@ def relativistic_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     Logits of whole images, (B, 1), real ones without gradient. A scalar; log 2 where the two cannot be told apart.
     """
     real, fake = real_logits.detach().float(), fake_logits.float()
-    return 0.5 * (_cross_entropy(real - fake.mean(), 0.0) + _cross_entropy(fake - real.mean(), 1.0))
+    return 0.5 * (_cross_entropy(real - _mean(fake), 0.0) + _cross_entropy(fake - _mean(real), 1.0))
 
 
 def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -43,8 +48,13 @@ def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tens
     As in BasicSR and its descendants, AESOP among them, no gradient flows through the means.
     """
     real, fake = real_logits.float(), fake_logits.float()
-    from_real = _cross_entropy(real - fake.detach().mean(), 1.0)
-    return 0.5 * (from_real + _cross_entropy(fake - real.detach().mean(), 0.0))
+    from_real = _cross_entropy(real - _mean(fake.detach()), 1.0)
+    return 0.5 * (from_real + _cross_entropy(fake - _mean(real.detach()), 0.0))
+
+
+def _mean(logits: Tensor) -> Tensor:
+    """Over the whole batch."""
+    return mean_over_processes(logits.mean())
 
 
 def _cross_entropy(logits: Tensor, label: float) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tvqsr.errors import UserError
+from tvqsr.nn.across import BatchNorm2d
 
 SLOPE = 0.2
 """Of the leaky ReLUs."""
@@ -22,7 +23,7 @@ class PatchDiscriminator(nn.Sequential):
         for layer in range(1, layers + 1):
             out = width * min(2**layer, 8)
             stride = 2 if layer < layers else 1
-            modules += [nn.Conv2d(channels, out, 4, stride, 1, bias=False), nn.BatchNorm2d(out), nn.LeakyReLU(0.2)]
+            modules += [nn.Conv2d(channels, out, 4, stride, 1, bias=False), BatchNorm2d(out), nn.LeakyReLU(0.2)]
             channels = out
         super().__init__(*modules, nn.Conv2d(channels, 1, 4, stride=1, padding=1))
         self.apply(_init_gan)
@@ -65,13 +66,13 @@ class VggDiscriminator(nn.Module):
 
 def _conv(channels: int, out: int, side: int, stride: int, norm: bool) -> list[nn.Module]:
     conv = nn.Conv2d(channels, out, side, stride, padding=1, bias=not norm)
-    return [conv, *([nn.BatchNorm2d(out)] if norm else []), nn.LeakyReLU(SLOPE)]
+    return [conv, *([BatchNorm2d(out)] if norm else []), nn.LeakyReLU(SLOPE)]
 
 
 def _init_gan(module: nn.Module) -> None:
     """N(0, 0.02) weights, as in DCGAN and pix2pix."""
     if isinstance(module, nn.Conv2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)

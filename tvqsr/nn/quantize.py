@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tvqsr.contract import Codebook, Indices
+from tvqsr.nn.across import of_all_processes
 
 LossConvention = Literal["textbook", "tvqrap"]
 
@@ -99,7 +100,8 @@ def straight_through(features: Tensor, codes: Tensor) -> Tensor:
 
 
 def random_rows(vectors: Tensor, count: int) -> Tensor:
-    """Random ones of (N, D), with repetition: (count, D)."""
+    """Random ones of the whole batch's (N, D), with repetition: (count, D)."""
+    vectors = of_all_processes(vectors)
     return vectors[torch.randint(len(vectors), (count,)).to(vectors.device)]
 
 

@@ -47,7 +47,9 @@ class Plan(Jobs):
         }
         for table, spec in content.tables.items():
             check_alike(spec, {key: entry.run for key, entry in entries.items()}, f"{where}: tables.{table}")
-        return cls(name, content, entries, Paths(RESULTS / name))
+        plan = cls(name, content, entries, Paths(RESULTS / name))
+        _check_shares(plan, where)
+        return plan
 
     def prepare_key(self, dataset: str) -> str:
         """Changes when the dataset's declaration, its files or the preparing code do."""
@@ -144,6 +146,18 @@ def _check_apart(preset: Preset, where: str) -> None:
                 raise UserError(
                     f"{where}: `{testing}` is used for training and for testing, or lies in `{training}` or around it; "
                     f"a test set must not be trained on, unless `datasets.{training}.may_share: [{testing}]` allows it"
+                )
+
+
+def _check_shares(plan: Plan, where: str) -> None:
+    """Refuse a number of processes that a batch cannot be shared out to."""
+    processes = plan.preset.runtime.processes
+    for run in plan.runs.values():
+        for size in {run.training.crops_at(step)[0] for step in (0, run.training.steps - 1)}:
+            if size % processes:
+                raise UserError(
+                    f"{where}: runtime.processes: {processes} processes cannot share the batch of {size} of "
+                    f"{run.method.name}.{run.stage} equally; choose a divisor of it"
                 )
 
 

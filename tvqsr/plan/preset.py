@@ -106,6 +106,9 @@ class Runtime(Strict):
     """CPU threads of a job that runs networks."""
     gpus: Annotated[int, Field(ge=0, le=1)] = 1
     """1: such a job takes a GPU where there is one; 0: it stays on the CPU."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """Processes that a training is spread over, each with an equal share of every batch, `threads`, and with `gpus: 1`
+    a GPU of its own. What is computed stays the same but for rounding, and that dropout repeats its masks."""
     checkpoint_seconds: Annotated[Number, Field(gt=0)] = 60.0
     """Time between checkpoints of a training."""
     progress_seconds: Annotated[Number, Field(gt=0)] = 10.0

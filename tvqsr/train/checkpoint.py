@@ -47,8 +47,8 @@ class Checkpoint:
             "average": self.average.state_dict(),
             "optimisers": {player: optimiser.state_dict() for player, optimiser in self.optimisers.items()},
             "random": torch.get_rng_state(),
-            # Dropout and the like draw on the device; without one, an empty list.
-            "random_of_gpus": torch.cuda.get_rng_state_all(),
+            # Dropout and the like draw on the device, the same in each process.
+            "random_of_gpu": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -77,7 +77,8 @@ class Checkpoint:
             optimiser.load_state_dict(state["optimisers"][player])
         self.curve, self.seconds = state["curve"], state["seconds"]
         torch.set_rng_state(state["random"].cpu())
-        torch.cuda.set_rng_state_all([random.cpu() for random in state["random_of_gpus"]])
+        if torch.cuda.is_available() and state["random_of_gpu"] is not None:
+            torch.cuda.set_rng_state(state["random_of_gpu"].cpu())
         return int(state["step"])
 
 
@@ -87,7 +88,8 @@ class Interruption:
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self.asked: int | None = None
+        self.asked = 0
+        """The signal that came; 0 for none."""
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
@@ -103,9 +105,3 @@ class Interruption:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = number
-
-    def stop_if_asked(self, message: str) -> None:
-        """Exit as a process ended by the signal would (128 + its number), if one came."""
-        if self.asked is not None:
-            say(message)
-            raise SystemExit(128 + self.asked)

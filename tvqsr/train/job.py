@@ -14,6 +14,7 @@ from tvqsr.plan.digest import digest
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import peak_memory_mib, provenance
 from tvqsr.train.loop import Fit, fit
+from tvqsr.train.processes import together
 from tvqsr.train.weights import load_trained, save_weights
 
 
@@ -33,15 +34,17 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
         **{n: sha256(plan.paths.weights(r.name, seed)) for n, r in run.needs.items()},
     }
     started = time.perf_counter()
-    result = fit(
-        lambda: plugin.stage(run.stage, run.settings, needs),
-        sampler,
-        seed=seed,
-        state=folder / "state",
-        key=digest([plan.train_key(run_name), inputs]),
-        runtime=plan.preset.runtime,
-        label=f"{run.method.name}.{run.stage} seed {seed}",
-    )
+    runtime, label = plan.preset.runtime, f"{run.method.name}.{run.stage} seed {seed}"
+    with together(label, runtime):
+        result = fit(
+            lambda: plugin.stage(run.stage, run.settings, needs),
+            sampler,
+            seed=seed,
+            state=folder / "state",
+            key=digest([plan.train_key(run_name), inputs]),
+            runtime=runtime,
+            label=label,
+        )
     _write_curve(folder / "curve.csv", result.curve)
     write_json(folder / "run.json", _record(run, seed, inputs, result, time.perf_counter() - started))
     save_weights(folder / "weights.safetensors", result.weights, run.name)
@@ -65,6 +68,7 @@ def _record(run: Run, seed: int, inputs: dict[str, str], result: Fit, seconds: f
         "parameters": result.parameters,
         "wall_seconds": round(result.seconds, 1),
         "wall_seconds_of_last_attempt": round(seconds, 1),
+        "processes": result.processes,
         "images_per_second": round(run.training.images / result.seconds, 2),
         "peak_memory_mib": peak_memory_mib(),
         "final": result.curve[-1],

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tvqsr.console import Progress
+from tvqsr.console import Progress, say
 from tvqsr.contract import Stage
 from tvqsr.data.crops import CropSampler
 from tvqsr.data.feed import batches
@@ -26,6 +25,7 @@ from tvqsr.errors import UserError
 from tvqsr.plan.preset import Runtime
 from tvqsr.plan.training import Training
 from tvqsr.train.checkpoint import Checkpoint, Interruption
+from tvqsr.train.processes import Agreement, launched, mean_terms
 
 CURVE_POINTS = 200
 
@@ -34,13 +34,15 @@ CURVE_POINTS = 200
 class Fit:
     """Outcome of a training.
 
-    Weights on the CPU by `network.parameter`, the loss curve, seconds spent over all attempts, parameters trained.
+    Weights on the CPU by `network.parameter`, the loss curve, seconds spent over all attempts, parameters trained, and
+    processes that it was spread over at last.
     """
 
     weights: dict[str, Tensor]
     curve: list[dict[str, float]]
     seconds: float
     parameters: int
+    processes: int
 
 
 def fit(
@@ -55,10 +57,12 @@ def fit(
 ) -> Fit:
     """Train the stage that `build` makes.
 
-    `state` is the checkpoint folder; `key` identifies settings, data and code: another key starts afresh.
+    `state` is the checkpoint folder; `key` identifies settings, data and code: another key starts afresh. Where
+    `runtime` asks for several processes, this one goes on here in each of them, and the first alone returns.
     """
     training = sampler.training
-    fabric = Fabric(accelerator="auto" if runtime.gpus else "cpu", devices=1, precision=training.precision)
+    fabric = launched(runtime, training.precision)
+    together = Agreement(fabric)
     torch.manual_seed(seed)
     stage = build()
     # Convolutional auto-encoders run faster so, on CPUs (by a tenth here) and on GPUs.
@@ -73,7 +77,8 @@ def fit(
     start = checkpoint.load(fabric.device)
     progress = Progress(label, training.steps, start, runtime.progress_seconds)
     log_every = max(1, training.steps // CURVE_POINTS)
-    feed = batches(sampler, start, fabric.device, workers=runtime.threads - 1)
+    share = sampler.of(fabric.global_rank, fabric.world_size)
+    feed = batches(share, start, fabric.device, workers=runtime.threads - 1)
     attempt, saved = time.perf_counter(), time.perf_counter()
 
     with Interruption() as interruption:
@@ -95,21 +100,26 @@ def fit(
             done = step + 1
             if done % log_every == 0 or done == training.steps:
                 # The only place where the host waits for the device.
-                row = {"step": float(done)} | {name: float(value) for name, value in terms.items()}
+                row = {"step": float(done)} | mean_terms(fabric, terms)
                 _check_finite(row, label)
                 checkpoint.curve.append(row)
-                progress.show(done, row, len(batch.hr))
-            if interruption.asked or time.perf_counter() - saved > runtime.checkpoint_seconds:
-                checkpoint.save(done, time.perf_counter() - attempt)
+                progress.show(done, row, len(batch.hr) * fabric.world_size)
+            late = time.perf_counter() - saved > runtime.checkpoint_seconds
+            asked, save = together.largest(interruption.asked, late)
+            if asked or save:
+                if fabric.is_global_zero:
+                    checkpoint.save(done, time.perf_counter() - attempt)
                 saved = time.perf_counter()
-                interruption.stop_if_asked(
-                    f"{label}: stopped after step {done}, checkpoint kept; run the same command to go on"
-                )
+            if asked:
+                say(f"{label}: stopped after step {done}, checkpoint kept; run the same command to go on")
+                together.end()
+                raise SystemExit(128 + asked)  # as a process ended by the signal would
 
+    together.end()
     seconds = checkpoint.seconds + time.perf_counter() - attempt
     checkpoint.save(training.steps, time.perf_counter() - attempt)
     parameters = sum(p.numel() for p in stage.moved_by(stage.generator).parameters())
-    return Fit(_weights(stage, average), checkpoint.curve, seconds, parameters)
+    return Fit(_weights(stage, average), checkpoint.curve, seconds, parameters, fabric.world_size)
 
 
 def _adam(stage: Stage, player: str, training: Training) -> Optimizer:

@@ -8,9 +8,10 @@ rule train:
         curve=PATHS.curve("{run}", "{seed}"),
     log:
         PATHS.logs / "train" / "{run}" / "seed{seed}.log",
-    threads: PLAN.preset.runtime.threads
+    threads: PLAN.preset.runtime.threads * PLAN.preset.runtime.processes
     resources:
         gpu=lambda wildcards: PLAN.preset.runtime.gpus
+        * PLAN.preset.runtime.processes
         * (not PLAN.runs[wildcards.run].released),
     params:
         plan=PLAN_FILE,

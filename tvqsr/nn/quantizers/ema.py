@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tvqsr.contract import Codebook, Indices
+from tvqsr.nn.across import sum_over_processes
 from tvqsr.nn.quantize import (
     CodeLoss,
     LossConvention,
@@ -72,8 +73,8 @@ class EmaQuantizer(Quantizer):
     @torch.no_grad()
     def _follow(self, rows: Tensor, chosen: Tensor) -> None:
         members = F.one_hot(chosen, len(self.codes)).to(rows.dtype)
-        self.counts.lerp_(members.sum(dim=0), 1 - self.DECAY)
-        self.sums.lerp_(members.t() @ rows, 1 - self.DECAY)
+        self.counts.lerp_(sum_over_processes(members.sum(dim=0)), 1 - self.DECAY)
+        self.sums.lerp_(sum_over_processes(members.t() @ rows), 1 - self.DECAY)
         total = self.counts.sum()
         smoothed = (self.counts + self.SMOOTHING) / (total + len(self.codes) * self.SMOOTHING) * total
         self.codes.copy_(self.sums / smoothed[:, None])

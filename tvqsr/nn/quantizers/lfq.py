@@ -7,6 +7,8 @@ from torch import Tensor
 from vector_quantize_pytorch import LFQ
 
 from tvqsr.contract import Codebook, Indices
+from tvqsr.errors import UserError
+from tvqsr.nn.across import processes
 from tvqsr.nn.quantize import Quantized, Quantizer, maps_of, rows_of
 
 
@@ -35,6 +37,9 @@ class LookupFreeQuantizer(Quantizer):
             return self.quantize(features.float(), None).indices
 
     def quantize(self, features: Tensor, step: int | None) -> Quantized:
+        if processes() > 1:
+            # vector-quantize-pytorch 1.32.0 drops the result of the all-reduce of its mean entropy.
+            raise UserError("quantizer: `lfq` trains in one process; set `runtime: {processes: 1}`")
         # The library asks the module's mode whether it trains; a frozen tokenizer inside a training stage does not.
         self.signs.train(step is not None)
         codes, indices, loss = self.signs(rows_of(features)[None], inv_temperature=100.0)
