@@ -136,3 +136,31 @@ def test_a_stored_plan_is_the_plan(tiny_plan: Plan, workspace: Path) -> None:
     stored = stored_plan(moved)
     assert record(stored) == record(tiny_plan)
     assert stored.paths.root == moved
+
+
+def test_a_training_asks_for_its_methods_resources_in_proportion(preset: Callable[..., Path]) -> None:
+    def minutes(**runtime: Any) -> dict[str, int]:
+        plan = Plan.load(str(preset(lambda content: content["runtime"].update(runtime))))
+        return {f"{run.method.name}.{run.stage}": plan.train_minutes(name) for name, run in plan.runs.items()}
+
+    # Four steps of 2 crops of 64 pixels, of the 450,000 of 8 crops of 512 that were published.
+    assert minutes(gpus=1)["tvqrap.tokenizer"] == 31
+    assert minutes(gpus=0, job_hours=3)["tvqrap.tokenizer"] == 180
+
+
+def test_a_training_of_days_asks_for_no_more_than_a_job_may(preset: Callable[..., Path]) -> None:
+    def published(content: dict[str, Any]) -> None:
+        content["runtime"].update(gpus=1)
+        content["training"].update(iterations=450_000, batch_size=8, hr_crop=512)
+
+    plan = Plan.load(str(preset(published)))
+    run = next(run for run in plan.runs.values() if (run.method.name, run.stage) == ("tvqrap", "tokenizer"))
+    assert run.hours == run.spec.resources.hours
+    assert plan.train_minutes(run.name) == min(run.hours, 24) * 60
+
+    def shared_out(content: dict[str, Any]) -> None:
+        published(content)
+        content["runtime"].update(processes=4)
+
+    shared = Plan.load(str(preset(shared_out)))
+    assert shared.train_minutes(run.name) == run.hours / 4 * 60 + 30

@@ -132,7 +132,7 @@ def test_processes_end_together_and_a_rerun_goes_on(
 
     def long(content: dict[str, Any]) -> None:
         content["runtime"].update(processes=2, checkpoint_seconds=0.5)
-        content["training"].update(iterations=400)
+        content["training"].update(iterations=60)
 
     plan = Plan.load(str(preset(long)))
     run = next(run for run in plan.runs.values() if run.stage == "predictor" and run.method.name == "vq").lineage()[0]

@@ -27,6 +27,7 @@ OPTIONS = [
     *("--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2"),
     *("--default-resources", "mem_mb=1500", "runtime=60", "slurm_partition=main"),
+    *("--set-resources", "train:mem_mb=1500", "train:runtime=60"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,10 @@ OF_ALL = ("codebook", "cost")
 """Figures of the whole preset. The others are of one table: `strip.main`."""
 LEGIBLE = 16
 """Most entries that a figure shows."""
+FETCH_MINUTES = 60
+"""Asked for weights that the authors released."""
+START_MINUTES = 30
+"""Asked beside the work itself: for imports, data that another machine reads first, and the last checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,14 @@ class Jobs:
         """Sets that something is trained or tested on."""
         tested_on = [testset for testset in self.preset.test_on if self.entries_on(testset)]
         return list(dict.fromkeys([*self.trained_on, *tested_on]))
+
+    def train_minutes(self, name: str) -> int:
+        """What the job of a run asks a cluster for: at most `job_hours`, and those where there is no GPU to go by."""
+        run, runtime = self.run(name), self.preset.runtime
+        if run.released:
+            return FETCH_MINUTES
+        hours = run.hours / runtime.processes if runtime.gpus else runtime.job_hours
+        return math.ceil(min(60 * runtime.job_hours, 60 * hours + START_MINUTES))
 
     def training_sets_of(self, entry: str) -> list[str]:
         """Sets that a run behind an entry is trained on here; of weights that others trained, theirs are not known."""

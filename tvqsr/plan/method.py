@@ -83,6 +83,15 @@ class ReleasedSpec(Strict):
         return self.url or f"{self.hub}/{self.file} on the Hugging Face Hub"
 
 
+class Resources(Strict):
+    """What the training of a stage asks of a cluster, at the published size and budget; no part of what is computed."""
+
+    hours: Annotated[Number, Field(gt=0)] = 24.0
+    """On one H100: about twice what `tvqsr estimate` counts. A smaller budget asks for less, in proportion."""
+    memory_mb: Annotated[int, Field(gt=0)] = 16000
+    """Of the host."""
+
+
 class StageSpec(Strict):
     """One training run of a method, as published."""
 
@@ -96,6 +105,7 @@ class StageSpec(Strict):
     training: Training
     released: ReleasedSpec | None = None
     """The authors' own weights; `released` of plugin.py reads them."""
+    resources: Resources = Resources()
 
     @property
     def image_input(self) -> Literal["lr", "hr"]:

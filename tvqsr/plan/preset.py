@@ -109,6 +109,8 @@ class Runtime(Strict):
     processes: Annotated[int, Field(ge=1)] = 1
     """Processes that a training is spread over, each with an equal share of every batch, `threads`, and with `gpus: 1`
     a GPU of its own. What is computed stays the same but for rounding, and that dropout repeats its masks."""
+    job_hours: Annotated[Number, Field(gt=0)] = 24.0
+    """Most that a training asks a cluster for at a time: one that takes longer goes on in its next attempt."""
     checkpoint_seconds: Annotated[Number, Field(gt=0)] = 60.0
     """Time between checkpoints of a training."""
     progress_seconds: Annotated[Number, Field(gt=0)] = 10.0

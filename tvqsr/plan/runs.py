@@ -44,6 +44,11 @@ class Run:
         return self.method.spec.stages[self.stage]
 
     @property
+    def hours(self) -> float:
+        """On one H100, of method.yaml, in proportion to the pixels that this training sees of the published ones."""
+        return self.spec.resources.hours * self.training.pixels / self.spec.training.pixels
+
+    @property
     def reads(self) -> str:
         """What the networks of this stage are given to make an image: `hr` (a reconstruction) or `lr`."""
         return self.spec.image_input

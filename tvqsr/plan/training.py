@@ -76,6 +76,14 @@ class Training(Strict):
         last = self.last_phase.iterations * self.last_phase.batch_size if self.last_phase else 0
         return self.iterations * self.batch_size + last
 
+    @property
+    def pixels(self) -> int:
+        """HR pixels seen in all steps: what a training's cost is in proportion to."""
+        last = self.last_phase
+        phases = [(self.iterations, self.batch_size, self.hr_crop)]
+        phases += [(last.iterations, last.batch_size, last.hr_crop)] if last else []
+        return sum(steps * size * side**2 for steps, size, side in phases)
+
     def crops_at(self, step: int) -> tuple[int, int]:
         """Batch size and side of the HR crop at a step."""
         if self.last_phase and step >= self.iterations:

@@ -13,6 +13,9 @@ rule train:
         gpu=lambda wildcards: PLAN.preset.runtime.gpus
         * PLAN.preset.runtime.processes
         * (not PLAN.runs[wildcards.run].released),
+        runtime=lambda wildcards: PLAN.train_minutes(wildcards.run),
+        mem_mb=lambda wildcards: PLAN.preset.runtime.processes
+        * PLAN.runs[wildcards.run].spec.resources.memory_mb,
     params:
         plan=PLAN_FILE,
         key=lambda wildcards: PLAN.train_key(wildcards.run),
