@@ -221,9 +221,9 @@ BROKEN: dict[str, tuple[Break, set[str], str]] = {
     ),
     "a protocol's crop": (_told(crop=7), {"scores", "tables"}, "has crop `7`"),
     "a protocol's decimals": (_told(decimals=1), {"scores", "tables"}, "has decimals `1`"),
-    "a protocol's colours": (_told(colours="grey"), {"scores"}, "has colours `grey`"),
-    "a protocol's rounding": (_told(rounding="none at all"), {"scores"}, "has rounding `none at all`"),
-    "a protocol's network": (_told(network="ours"), {"scores"}, "has network `ours`"),
+    "a protocol's colours": (_told(colours="grey"), {"scores", "tables"}, "has colours `grey`"),
+    "a protocol's rounding": (_told(rounding="none at all"), {"scores", "tables"}, "has rounding `none at all`"),
+    "a protocol's network": (_told(network="ours"), {"scores", "tables"}, "has network `ours`"),
     "a score of a protocol defined otherwise": (
         _of_scores(_redefined_and_better),
         {"rescored", "tables"},

@@ -30,7 +30,7 @@ def _lpips(name: str, title: str, network: Lpips, told: str, smallest: int) -> P
         RGB.name,
         AS_THEY_ARE,
         network=f"{told} of torchvision with LPIPS v0.1's linear layers",
-        library=("lpips", "torch"),
+        library=("tvqsr", "lpips", "torchvision", "torch"),
         smallest=smallest,
         load=network.load,
         of_pair=network.of_pair,

@@ -11,7 +11,7 @@ from tvqsr.report.cells import mean_of, shown_protocols, spreads
 from tvqsr.report.efficiency import HEADING, cost_records
 from tvqsr.report.efficiency import grid as cost_grid
 from tvqsr.report.efficiency import notes as cost_notes
-from tvqsr.report.notes import notes
+from tvqsr.report.notes import notes, protocol_told
 from tvqsr.report.page.titles import titles_of
 from tvqsr.report.scores import row_of
 from tvqsr.report.tables import heading, plain_words
@@ -31,10 +31,15 @@ def score_tables(plan: Plan) -> list[dict[str, Any]]:
 def _table(plan: Plan, name: str, testset: str) -> dict[str, Any]:
     summary = pd.read_csv(plan.paths.table(name, testset, "csv"))
     protocols = shown_protocols(summary)
-    first = {protocol: summary[summary.protocol == protocol].iloc[0] for protocol in protocols}
+    of_each = {protocol: summary[summary.protocol == protocol] for protocol in protocols}
     columns = [
-        {"protocol": protocol, "title": about.title, "higher": bool(about.higher_is_better), "says": about.definition}
-        for protocol, about in first.items()
+        {
+            "protocol": protocol,
+            "title": rows.title.iloc[0],
+            "higher": bool(rows.higher_is_better.iloc[0]),
+            "says": protocol_told(rows),
+        }
+        for protocol, rows in of_each.items()
     ]
     return {
         "name": name,
