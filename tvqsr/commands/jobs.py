@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tvqsr.commands.common import Step, add, stored
 from tvqsr.console import say
+from tvqsr.errors import UserError
 from tvqsr.gpus import leased_gpu
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def add_jobs(steps: Any) -> None:
         "--threads", type=int, default=os.cpu_count(), help="photos read at a time (default: %(default)s)"
     )
     job("train", _train, "train one stage for one seed; resumes where it stopped", "run", seed=True)
+    summary = "do the step again at which a training met a value that is not finite, and tell where it came up"
+    add(steps, "replay", _replay, summary).add_argument(
+        "folder", type=Path, help="of the training: results/<preset>/runs/<run>/seed<k>"
+    )
     job("upscale-entry", _upscale_entry, "make an entry's 8-bit images of a test set", "entry", "testset", seed=True)
     job("score-entry", _score_entry, "score those images, from the PNGs on disk", "entry", "testset", seed=True)
     job("table", _table, "means with intervals of a table's entries, as CSV, Markdown and LaTeX", "name")
@@ -101,6 +106,18 @@ def _train(options: argparse.Namespace) -> None:
 
         with leased_gpu(plan.preset.runtime.gpus):
             train(plan, options.run, options.seed)
+
+
+def _replay(options: argparse.Namespace) -> None:
+    folder: Path = options.folder.resolve()
+    seed = folder.name.removeprefix("seed")
+    if not seed.isdecimal() or len(folder.parents) < 4:
+        raise UserError(f"{options.folder}: expected the folder of a training, results/<preset>/runs/<run>/seed<k>")
+    plan = stored(folder.parents[2])
+    from tvqsr.train.replay import replay
+
+    with leased_gpu(plan.preset.runtime.gpus):
+        print("\n".join(replay(plan, folder.parent.name, int(seed))))
 
 
 def _upscale_entry(options: argparse.Namespace) -> None:

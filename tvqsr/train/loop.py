@@ -22,10 +22,11 @@ from tvqsr.console import Progress
 from tvqsr.contract import Stage
 from tvqsr.data.crops import CropSampler
 from tvqsr.data.feed import batches
-from tvqsr.errors import UserError
 from tvqsr.plan.preset import Runtime
 from tvqsr.plan.training import Training
 from tvqsr.train.checkpoint import Checkpoint, Interruption
+from tvqsr.train.divergence import Divergence
+from tvqsr.train.guard import Guard
 
 CURVE_POINTS = 200
 
@@ -52,10 +53,12 @@ def fit(
     key: str,
     runtime: Runtime,
     label: str,
+    guard: Callable[[str, Stage], Guard] = lambda label, _: Guard(label),
 ) -> Fit:
     """Train the stage that `build` makes.
 
     `state` is the checkpoint folder; `key` identifies settings, data and code: another key starts afresh.
+    Raises NotFiniteError for a loss or weight that is not finite; neither weights nor a checkpoint hold it.
     """
     training = sampler.training
     fabric = Fabric(accelerator="auto" if runtime.gpus else "cpu", devices=1, precision=training.precision)
@@ -71,6 +74,7 @@ def fit(
     fabric.to_device(average)
     wrapped = {player: cast("Optimizer", fabric.setup_optimizers(opt)) for player, opt in optimisers.items()}
     start = checkpoint.load(fabric.device)
+    watch, divergence = guard(label, stage), Divergence(label, checkpoint.curve)
     progress = Progress(label, training.steps, start, runtime.progress_seconds)
     log_every = max(1, training.steps // CURVE_POINTS)
     feed = batches(sampler, start, fabric.device, workers=runtime.threads - 1)
@@ -79,27 +83,33 @@ def fit(
     with Interruption() as interruption:
         for step, batch in enumerate(feed, start):
             terms: dict[str, Tensor] = {}
+            watch.begin(step, batch)
             for player, optimiser in wrapped.items():
                 _set_rate(optimisers[player], _rate(stage, player, training), training, step)
                 _let_only_move(stage, player)
                 losses = module(player, batch, step)
                 if not losses:
                     continue
+                watch.losses(player, step, losses)
                 optimiser.zero_grad()
                 fabric.backward(torch.stack(list(losses.values())).sum())
+                watch.backward(player)
                 if training.clip_norm:
                     fabric.clip_gradients(stage.moved_by(player), optimiser, max_norm=training.clip_norm)
                 optimiser.step()
                 terms |= {f"{player}/{name}": value.detach() for name, value in losses.items()}
             average.update_parameters(stage.moved_by(stage.generator))
+            watch.end(step, checkpoint.kept)
             done = step + 1
             if done % log_every == 0 or done == training.steps:
                 # The only place where the host waits for the device.
                 row = {"step": float(done)} | {name: float(value) for name, value in terms.items()}
-                _check_finite(row, label)
+                watch.check_losses()
+                divergence.mark(row)
                 checkpoint.curve.append(row)
                 progress.show(done, row, len(batch.hr))
             if interruption.asked or time.perf_counter() - saved > runtime.checkpoint_seconds:
+                watch.check_kept(done, checkpoint.kept)
                 checkpoint.save(done, time.perf_counter() - attempt)
                 saved = time.perf_counter()
                 interruption.stop_if_asked(
@@ -107,6 +117,7 @@ def fit(
                 )
 
     seconds = checkpoint.seconds + time.perf_counter() - attempt
+    watch.check_kept(training.steps, checkpoint.kept)
     checkpoint.save(training.steps, time.perf_counter() - attempt)
     parameters = sum(p.numel() for p in stage.moved_by(stage.generator).parameters())
     return Fit(_weights(stage, average), checkpoint.curve, seconds, parameters)
@@ -137,15 +148,6 @@ def _let_only_move(stage: Stage, player: str) -> None:
     moving = {id(p) for p in stage.moved_by(player).parameters()}
     for parameter in stage.networks.parameters():
         parameter.requires_grad_(id(parameter) in moving)
-
-
-def _check_finite(row: dict[str, float], label: str) -> None:
-    for name, value in row.items():
-        if not math.isfinite(value):
-            raise UserError(
-                f"{label}: {name} is {value} at step {row['step']:.0f}; no weights were written; "
-                f"lower learning_rate or the term's weight"
-            )
 
 
 def _weights(stage: Stage, average: AveragedModel) -> dict[str, Tensor]:
