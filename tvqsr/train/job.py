@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tvqsr.console import say
 from tvqsr.data.crops import CropSampler
 from tvqsr.errors import UserError
+from tvqsr.fetch.lock import locked
 from tvqsr.files import sha256, written_beside
 from tvqsr.plan import Plan, Run
 from tvqsr.plan.digest import digest
@@ -24,14 +26,19 @@ from tvqsr.train.weights import load_trained, save_run
 def train(plan: Plan, run_name: str, seed: int) -> None:
     """Train a run; continues from its last checkpoint if that belongs to the same settings, data and code.
 
-    The weights are written last.
+    The weights are written last. One process at a time: a job that outlived its workflow is waited for.
     """
     run, folder = plan.run(run_name), plan.paths.run(run_name, seed)
-    arguments, started = fitting(plan, run_name, seed), time.perf_counter()
+    with locked(folder / "state" / "training", lambda line: say(f"[{run_name} seed {seed}] {line}")):
+        _train(plan, run, seed, folder)
+
+
+def _train(plan: Plan, run: Run, seed: int, folder: Path) -> None:
+    arguments, started = fitting(plan, run.name, seed), time.perf_counter()
     try:
         result = fit(**arguments)
     except NotFiniteError as error:
-        kept = keep(of(error, run_name, seed, arguments["key"]), arguments["state"], arguments["sampler"])
+        kept = keep(of(error, run.name, seed, arguments["key"]), arguments["state"], arguments["sampler"])
         raise UserError(f"{error}; `tvqsr replay {folder}` does that step again and tells more ({kept})") from None
     _write_curve(folder / "curve.csv", result.curve)
     record = _record(run, seed, _inputs(plan, run, seed), result, time.perf_counter() - started)
