@@ -1,6 +1,6 @@
 """kill -9 at random moments of a whole small graph of jobs: `python -m tests.faults.kills --kills 50 --json LOG`.
 
-After each kill the same command is run again, as a user would (`snakemake --unlock` first, as the README says). When
+After each kill Snakemake's lock is taken off (`--unlock`) and the same command run again, as a user would. When
 the graph is done, all weights, curves, images, scores, tables and verdicts are compared with those of an undisturbed
 run, to the bit; then it starts anew, until there were so many kills.
 """
@@ -37,7 +37,8 @@ SMALL = ("entries=[bicubic, vq, vq_rec]", "training={iterations: 30}", "runtime=
 """Two trainings, one of which needs the other, that write many checkpoints; their images, scores and the report."""
 KINDS = {"everything": 0.6, "the job": 0.2, "snakemake": 0.2}
 """What is killed, how often: with Snakemake alone gone, its jobs run on beside those of the next one."""
-EARLIEST = 3.0
+EARLIEST = 5.0
+"""Seconds after the start: before, Snakemake plans."""
 
 
 @dataclass
@@ -72,8 +73,9 @@ def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
 
 
 def undisturbed(folder: Path) -> float:
-    """Run the graph once; returns the seconds it took."""
+    """Run the graph once, anew; returns the seconds it took."""
     began = time.perf_counter()
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if start(folder).wait() != 0:
         raise SystemExit((folder / "said.log").read_text()[-3000:])
@@ -83,6 +85,7 @@ def undisturbed(folder: Path) -> float:
 def killed_round(folder: Path, kills: Iterator[tuple[int, str, float]]) -> Round:
     """Run the graph to its end, killed at moments from `kills` (number, what, seconds) while there are any."""
     this = Round()
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     while True:
         process = start(folder)
@@ -99,7 +102,12 @@ def killed_round(folder: Path, kills: Iterator[tuple[int, str, float]]) -> Round
             if not this.kills:
                 raise SystemExit((folder / "said.log").read_text()[-3000:])
         this.reruns += 1
-        start(folder, "--unlock").wait()
+        unlock(folder)
+
+
+def unlock(folder: Path) -> None:
+    """What `snakemake --unlock` does, without the seconds in which that plans."""
+    shutil.rmtree(folder / ".snakemake" / "locks", ignore_errors=True)
 
 
 def _kill(process: subprocess.Popen[bytes], folder: Path, number: int, what: str, seconds: float) -> Kill:
@@ -167,19 +175,19 @@ def differing(one: Path, other: Path) -> tuple[list[str], Counter[str]]:
     return differs, counted
 
 
-def moments(kills: int, length: float, seed: int) -> Iterator[tuple[int, str, float]]:
-    """Number, what and seconds after the start of each kill; seconds are spread over a third of an undisturbed run."""
+def moments(kills: int, seed: int, within: float) -> Iterator[tuple[int, str, float]]:
+    """Number, what and seconds after the start of each kill."""
     drawn = random.Random(seed)  # noqa: S311 (no secret)
     for number in range(1, kills + 1):
         what = drawn.choices(list(KINDS), list(KINDS.values()))[0]
-        yield number, what, drawn.uniform(EARLIEST, max(2 * EARLIEST, length / 3))
+        yield number, what, drawn.uniform(EARLIEST, within)
 
 
-def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
-    """All kills, and what came of them."""
-    seconds = undisturbed(folder / "undisturbed")
-    say(f"undisturbed: {seconds:.0f} s")
-    coming, counted = moments(kills, seconds, seed), Counter[str]()
+def run(folder: Path, kills: int, seed: int, within: float) -> dict[str, Any]:
+    """All kills, each within so many seconds after a start, and what came of them."""
+    if not (folder / "undisturbed" / "results" / "tiny" / "report.html").is_file():
+        say(f"undisturbed: {undisturbed(folder / 'undisturbed'):.0f} s")
+    coming, counted = moments(kills, seed, within), Counter[str]()
     rounds: list[Round] = []
     while sum(len(this.kills) for this in rounds) < kills:
         place = folder / f"round{len(rounds)}"
@@ -199,7 +207,6 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
         "compared": dict(counted),
         "by_what": dict(Counter(kill.what for kill in all_kills)),
         "by_step": dict(Counter(name.split()[0] for kill in all_kills for name in kill.running or ["between jobs"])),
-        "undisturbed_seconds": round(seconds, 1),
         "log": [asdict(this) for this in rounds],
         "made_by": provenance(),
     }
@@ -210,9 +217,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the log here")
+    parser.add_argument("--within", type=float, default=30.0, metavar="SECONDS", help="after each start")
+    parser.add_argument("--work", type=Path, help="where to work; an undisturbed run that is there is taken as it is")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tvqsr-kills-") as work:
-        result = run(Path(work), options.kills, options.seed)
+        result = run(options.work or Path(work), options.kills, options.seed, options.within)
     if options.json:
         write_json(options.json, result)
     table = pd.Series({key: str(result[key]) for key in ("kills", "rounds", "by_what", "by_step", "differing_files")})

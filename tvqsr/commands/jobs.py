@@ -102,9 +102,10 @@ def _train(options: argparse.Namespace) -> None:
 
         import_released(plan, options.run, options.seed)
     else:
+        from tvqsr.efficiency.advice import for_training, told_out_of_memory
         from tvqsr.train.job import train
 
-        with leased_gpu(plan.preset.runtime.gpus):
+        with leased_gpu(plan.preset.runtime.gpus), told_out_of_memory(lambda short: for_training(run, short)):
             train(plan, options.run, options.seed)
 
 
@@ -123,27 +124,31 @@ def _replay(options: argparse.Namespace) -> None:
 def _upscale_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     _refuse_shared(plan, plan.training_sets_of(options.entry))
+    from tvqsr.efficiency.advice import for_images, told_out_of_memory
     from tvqsr.upscale.job import upscale
 
-    with leased_gpu(plan.preset.runtime.gpus):
+    advice = f"a test image of {options.testset}"
+    with leased_gpu(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_images(plan, advice)):
         upscale(plan, options.entry, options.seed, options.testset)
 
 
 def _score_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     plan.entry(options.entry)
+    from tvqsr.efficiency.advice import for_scores, told_out_of_memory
     from tvqsr.score.job import score
 
-    with leased_gpu(plan.preset.runtime.gpus):
+    with leased_gpu(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_scores(plan)):
         score(plan, options.entry, options.seed, options.testset)
 
 
 def _measure_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     plan.entry(options.entry)
+    from tvqsr.efficiency.advice import for_images, told_out_of_memory
     from tvqsr.efficiency.job import measure_entry
 
-    with leased_gpu(plan.preset.runtime.gpus):
+    with leased_gpu(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_images(plan, "the image timed")):
         measure_entry(plan, options.entry)
 
 
