@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from tvqsr import __version__
 from tvqsr.commands.data import add_data
@@ -14,7 +18,7 @@ from tvqsr.commands.methods import add_methods
 from tvqsr.commands.own import add_own
 from tvqsr.commands.planning import add_planning
 from tvqsr.commands.verify import add_verify
-from tvqsr.console import say
+from tvqsr.console import say, say_oneself
 from tvqsr.errors import UserError
 
 DESCRIPTION = """Reproduction and benchmark suite of texture vector-quantised super-resolution
@@ -29,20 +33,46 @@ the plan that `record` wrote into the results folder. For your own photos:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, or 2 for a mistake of the user's, told in one line."""
     options = _parser().parse_args(arguments)
+    name = options.step.__name__.strip("_").replace("_", "-")
     try:
-        options.step(options)
+        with _terminable():
+            options.step(options)
     except UserError as error:
-        say(f"tvqsr: error: {error}")
+        say_oneself(f"tvqsr: error: {error}")
         return 2
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:
-        say("tvqsr: stopped; the same command goes on where it was")
-        return 130
+        say(f"tvqsr {name}: stopped; what was finished is kept, and the same command goes on from there")
+        return 128 + signal.SIGINT
+    except TerminatedError:
+        say(f"tvqsr {name}: stopped by SIGTERM; what was finished is kept, and the same command goes on from there")
+        return 128 + signal.SIGTERM
     except OSError as error:
-        say(f"tvqsr: error: {error.filename or 'input or output'}: {error.strerror or error}")
+        say_oneself(f"tvqsr: error: {error.filename or 'input or output'}: {error.strerror or error}")
         return 2
     return 0
+
+
+class TerminatedError(BaseException):
+    """SIGTERM came; like Ctrl-C it ends what runs by way of its `finally`, so that no half of a file stays."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """While active, SIGTERM raises TerminatedError; a training handles it by itself, and finishes its step."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TerminatedError
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,8 +10,12 @@ from collections.abc import Mapping
 
 def say(message: str) -> None:
     """Print one line on stderr at once. Where processes share a job, the first one speaks for all."""
-    if is_helper():
-        return
+    if not is_helper():
+        say_oneself(message)
+
+
+def say_oneself(message: str) -> None:
+    """Print one line on stderr at once, whichever process this is."""
     print(message, file=sys.stderr, flush=True)
 
 

@@ -24,6 +24,8 @@ LEFTOVER = re.compile(r"\..+\.(?P<process>\d+)@(?P<host>[0-9a-f]{8})\.part", re.
 """Names that `written_beside` gives."""
 FORSAKEN = 24 * 3600
 """Seconds: no step writes to a file so seldom, and clocks of machines that share a folder do not differ by so much."""
+SEAL = "content_sha256"
+"""Under what JSON that a step wrote holds the digest of all else in it."""
 
 
 @contextmanager
@@ -86,18 +88,39 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON in one step; NaN and infinities are refused, since they are not JSON."""
+    """Write indented JSON in one step; NaN and infinities are refused, since they are not JSON.
+
+    An object ends with the digest of its content, without which a damaged digit would be as good as any other.
+    """
+    if isinstance(value, dict):
+        value = value | {SEAL: content_digest(value)}
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON that a step of ours wrote. Raises UserError if it is missing or damaged."""
+    """Read JSON that a step of ours wrote, without its digest.
+
+    Raises UserError if it is missing or damaged, or is not what was written. Without a digest (of an earlier version,
+    written by hand) it is taken as it is.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: missing; run the step that writes it (`snakemake` does so by itself)") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
+    if isinstance(value, dict) and SEAL in value and value.pop(SEAL) != content_digest(value):
+        raise UserError(
+            f"{path}: damaged, or changed by hand (its content is not that of its {SEAL}); "
+            f"delete it and run snakemake again"
+        )
+    return value
+
+
+def content_digest(value: Any) -> str:
+    """Hex SHA-256 of what JSON says of a value, whatever the order of its keys and its layout."""
+    plain = json.loads(json.dumps(value))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tvqsr.commands.common import Step, add, stored
 from tvqsr.console import say
+from tvqsr.errors import UserError
 from tvqsr.gpus import leased_gpus
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def add_jobs(steps: Any) -> None:
         "--threads", type=int, default=os.cpu_count(), help="photos read at a time (default: %(default)s)"
     )
     job("train", _train, "train one stage for one seed; resumes where it stopped", "run", seed=True)
+    summary = "do the step again at which a training met a value that is not finite, and tell where it came up"
+    add(steps, "replay", _replay, summary).add_argument(
+        "folder", type=Path, help="of the training: results/<preset>/runs/<run>/seed<k>"
+    )
     job("upscale-entry", _upscale_entry, "make an entry's 8-bit images of a test set", "entry", "testset", seed=True)
     job("score-entry", _score_entry, "score those images, from the PNGs on disk", "entry", "testset", seed=True)
     job("table", _table, "means with intervals of a table's entries, as CSV, Markdown and LaTeX", "name")
@@ -97,36 +102,55 @@ def _train(options: argparse.Namespace) -> None:
 
         import_released(plan, options.run, options.seed)
     else:
+        from tvqsr.efficiency.advice import for_training, told_out_of_memory
         from tvqsr.train.job import train
 
-        with leased_gpus(plan.preset.runtime.gpus * plan.preset.runtime.processes):
+        runtime = plan.preset.runtime
+        devices = leased_gpus(runtime.gpus * runtime.processes)
+        with devices, told_out_of_memory(lambda short: for_training(run, short)):
             train(plan, options.run, options.seed)
+
+
+def _replay(options: argparse.Namespace) -> None:
+    folder: Path = options.folder.resolve()
+    seed = folder.name.removeprefix("seed")
+    if not seed.isdecimal() or len(folder.parents) < 4:
+        raise UserError(f"{options.folder}: expected the folder of a training, results/<preset>/runs/<run>/seed<k>")
+    plan = stored(folder.parents[2])
+    from tvqsr.train.replay import replay
+
+    with leased_gpu(plan.preset.runtime.gpus):
+        print("\n".join(replay(plan, folder.parent.name, int(seed))))
 
 
 def _upscale_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     _refuse_shared(plan, plan.training_sets_of(options.entry))
+    from tvqsr.efficiency.advice import for_images, told_out_of_memory
     from tvqsr.upscale.job import upscale
 
-    with leased_gpus(plan.preset.runtime.gpus):
+    advice = f"a test image of {options.testset}"
+    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_images(plan, advice)):
         upscale(plan, options.entry, options.seed, options.testset)
 
 
 def _score_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     plan.entry(options.entry)
+    from tvqsr.efficiency.advice import for_scores, told_out_of_memory
     from tvqsr.score.job import score
 
-    with leased_gpus(plan.preset.runtime.gpus):
+    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_scores(plan)):
         score(plan, options.entry, options.seed, options.testset)
 
 
 def _measure_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     plan.entry(options.entry)
+    from tvqsr.efficiency.advice import for_images, told_out_of_memory
     from tvqsr.efficiency.job import measure_entry
 
-    with leased_gpus(plan.preset.runtime.gpus):
+    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_images(plan, "the image timed")):
         measure_entry(plan, options.entry)
 
 

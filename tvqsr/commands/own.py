@@ -133,22 +133,37 @@ def _efficiency(options: argparse.Namespace) -> None:
 def _upscale(options: argparse.Namespace) -> None:
     plan = stored(options.run)
     plan.entry(options.entry)
+    from tvqsr.efficiency.advice import for_tiles, told_out_of_memory
     from tvqsr.upscale.photos import upscale_photos
     from tvqsr.upscale.tiles import TILE
 
     tile = TILE if options.tile is None else options.tile
-    for line in upscale_photos(plan, options.entry, options.seed, options.photo, options.output, tile):
-        say(line)
+    with told_out_of_memory(lambda short: for_tiles(short, tile, _longest(options.photo))):
+        for line in upscale_photos(plan, options.entry, options.seed, options.photo, options.output, tile):
+            say(line)
+
+
+def _longest(place: Path) -> int:
+    """The longest side of a photo, or of those of a folder."""
+    from tvqsr.data.images import stored_size
+    from tvqsr.plan.folders import named_images
+
+    photos = named_images(place).values() if place.is_dir() else [place]
+    return max(max(stored_size(photo)) for photo in photos)
 
 
 def _score(options: argparse.Namespace) -> None:
+    from tvqsr.efficiency.advice import told_out_of_memory
     from tvqsr.files import write_text
     from tvqsr.score.job import score_folders
 
     if options.crop < 0:
         raise UserError(f"--crop {options.crop}: expected 0 or more")
     folders = list(dict.fromkeys(options.sr))
-    found = score_folders(folders, options.hr, options.protocol, options.crop, options.download, options.threads)
+    fewer = f"{options.threads} images are scored at a time: give `--threads {max(1, options.threads // 2)}`"
+    one = "one image at a time is too much for this device; take one with more memory"
+    with told_out_of_memory(lambda _: fewer if options.threads > 1 else one):
+        found = score_folders(folders, options.hr, options.protocol, options.crop, options.download, options.threads)
     scores = found[0] if len(folders) == 1 else {str(folder): mine for folder, mine in zip(folders, found, strict=True)}
     text = json.dumps(scores, indent=2, allow_nan=False) + "\n"
     if options.json:

@@ -53,14 +53,25 @@ def stored_signatures(
     files = [_state(photo.path) for photo in photos if photo.path]
     key = digest([sha256(folder / "manifest.json"), files, source_digest(Path(__file__).with_name("overlap.py"))])
     path = folder / f"signatures.{key}.npy"
-    if not path.is_file():
+    stored = _stored(path, len(photos))
+    if stored is None:
         for old in folder.glob("signatures.*.npy"):
             old.unlink()
         made = sign(photos, threads, report)
         with written_beside(path) as beside, beside.open("wb") as file:
             np.save(file, made)
-    stored: NDArray[np.void] = np.load(path, mmap_mode="r")
+        stored = _stored(path, len(photos))
+        assert stored is not None
     return stored
+
+
+def _stored(path: Path, count: int) -> NDArray[np.void] | None:
+    """Signatures of so many photos; None where the file is absent or damaged."""
+    try:
+        stored: NDArray[np.void] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError):
+        return None
+    return stored if stored.shape == (count,) else None
 
 
 def refuse_shared(plan: Plan, dataset: str) -> None:

@@ -43,8 +43,10 @@ class CropSampler:
 
     def __init__(self, folder: Path, training: Training, seed: int, with_lr: bool = True) -> None:
         self.photos, self.scale = open_store(folder)
-        self.training, self.seed = training, seed
+        self.training, self.seed, self.folder = training, seed, folder
         self.share, self.shares = 0, 1
+        self.whole: set[str] = set()
+        """Photos whose pixels were compared with the manifest."""
         self.paired = with_lr and training.degradation == "prepared"
         self.makes_lr = with_lr and not self.paired
         if self.paired:
@@ -115,11 +117,22 @@ class CropSampler:
         """
         for _ in range(ATTEMPTS):
             photo = self.photos[random.integers(len(self.photos))]
+            self._check_once(photo)
             try:
                 return photo, photo.hr()
             except UserError as error:
                 say(f"left out of a batch: {error}")
         raise UserError(f"{ATTEMPTS} photos drawn one after the other cannot be read; see the lines above")
+
+    def _check_once(self, photo: Photo) -> None:
+        """Refuse a photo of the store that changed: when it is first drawn, so that no training waits for all."""
+        if photo.name in self.whole:
+            return
+        try:
+            photo.check()
+        except UserError as error:
+            raise UserError(f"{self.folder}: {error}") from None
+        self.whole.add(photo.name)
 
     def _augmentation(self, random: np.random.Generator) -> tuple[bool, int]:
         flip, turns = bool(random.integers(2)), int(random.integers(4))

@@ -28,6 +28,21 @@ class Photo:
     name: str
     pixels: tuple[Pixels, Pixels] | None = None
     path: Path | None = None
+    sha256: str | None = None
+    """Of the memory-mapped pixels."""
+
+    def check(self) -> None:
+        """Raise UserError for memory-mapped pixels that are not those of the manifest."""
+        if self.pixels is None or self.sha256 is None:
+            return
+        hashed = hashlib.sha256()
+        for samples in self.pixels:
+            hashed.update(np.ascontiguousarray(samples).data)
+        if hashed.hexdigest() != self.sha256:
+            raise UserError(
+                f"{HR_FILE} or {LR_FILE}: the pixels of `{self.name}` changed since they were written; "
+                f"delete the manifest.json beside them and run snakemake again"
+            )
 
     def hr(self) -> Pixels:
         if self.pixels:
@@ -90,7 +105,8 @@ def open_store(folder: Path) -> tuple[list[Photo], int]:
         h, w = image["height"], image["width"]
         stop = start + 3 * h * w
         small = lr[start // scale**2 : stop // scale**2].reshape(h // scale, w // scale, 3)
-        photos.append(Photo(image["name"], (hr[start:stop].reshape(h, w, 3), small)))
+        pixels = (hr[start:stop].reshape(h, w, 3), small)
+        photos.append(Photo(image["name"], pixels, sha256=image.get("pixels_sha256")))
         start = stop
     return photos, scale
 

@@ -35,6 +35,16 @@ def sum_over_processes(share: Tensor) -> Tensor:
     return total
 
 
+@torch.no_grad()
+def min_over_processes(share: Tensor) -> Tensor:
+    """Least of the processes' tensors of one shape, element by element."""
+    if processes() == 1:
+        return share
+    least = share.contiguous().clone()
+    distributed.all_reduce(least, distributed.ReduceOp.MIN)
+    return least
+
+
 def of_all_processes(share: Tensor) -> Tensor:
     """(N, ...) of each process -> (processes x N, ...) in the order of the whole batch, with gradients to each."""
     if processes() == 1:

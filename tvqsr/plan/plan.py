@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,25 @@ class Plan(Jobs):
         return digest([run, source_digest(PACKAGE / "train" / job, self.runs[run].method.plugin)])
 
     def upscale_key(self, entry: str) -> str:
-        """Changes when the entry's run or its code does, whatever it is given."""
+        """Changes when the entry's run or its code does, or what its trainings compute; whatever it is given.
+
+        Keys of later steps hold those of the steps before: what is stale is seen where a clock that was set back, or a
+        copy, has turned round the times of files. Released weights that are imported again are the same.
+        """
+        run = self.entries[entry].run
+        trained = [self.train_key(needed.name) for needed in run.lineage() if not needed.released] if run else []
+        return digest([self._inference_key(entry), trained])
+
+    def _inference_key(self, entry: str) -> str:
         plan = self.entries[entry]
         return digest(
             [plan.run.name if plan.run else "", source_digest(PACKAGE / "upscale" / "job.py", plan.method.plugin)]
         )
+
+    @cached_property
+    def _made_key(self) -> str:
+        """Changes when any image or score does."""
+        return digest([[self.upscale_key(name) for name in self.entries], *map(self.score_key, self.preset.test_on)])
 
     def given_key(self, entry: str, testset: str) -> str:
         """Changes when what an entry is given does: its checkpoint, or the outputs for a test set."""
@@ -101,20 +116,22 @@ class Plan(Jobs):
         code = source_digest(PACKAGE / "efficiency" / "job.py", self.entries[entry].method.plugin)
         plan = self.entries[entry]
         weights = state(Path(plan.given)) if plan.given and not plan.has_outputs else []
-        return digest([self.upscale_key(entry), code, weights, self.preset.runtime.threads, self.preset.runtime.gpus])
+        return digest(
+            [self._inference_key(entry), code, weights, self.preset.runtime.threads, self.preset.runtime.gpus]
+        )
 
     def claims_key(self) -> str:
         """Changes when a file of claims, or the code that judges them, does."""
         return digest([claims_text(self.methods), self.report_key("claims.py")])
 
     def report_key(self, module: str) -> str:
-        """Changes when what is told of the entries, the preset or the methods, or the code of a report module does."""
+        """Changes when scores do, what is told of entries, preset or methods, or the code of a report module."""
         rows = {name: [entry.title, entry.seeds] for name, entry in self.entries.items()}
         tables = {name: table.model_dump(mode="json") for name, table in self.tables.items()}
         preset = self.preset
         told = [preset.description, preset.claims, preset.test_on, list(preset.tracks.items()), tables]
         methods = {name: method.spec.model_dump(mode="json") for name, method in self.methods.items()}
-        return digest([rows, told, methods, source_digest(PACKAGE / "report" / module)])
+        return digest([rows, told, methods, self._made_key, source_digest(PACKAGE / "report" / module)])
 
     def figure_key(self, figure: str) -> str:
         """Changes when a figure's code or what is told of its entries does; of the codebooks', also the claims."""

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tvqsr.errors import UserError
 from tvqsr.files import read_json
 from tvqsr.plan import EntryPlan, Plan
+from tvqsr.report.chain import check_chain
+from tvqsr.rows import read_rows
 from tvqsr.statistics import mean_intervals
 
 MEASURES: dict[str, tuple[str, bool, int, str]] = {
@@ -60,7 +61,8 @@ ABOUT = (
 def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame:
     """One row per entry, seed, test set, image and protocol, in the plan's order; codebook measures included.
 
-    `only` are the entries that are asked for. Raises UserError for a damaged file.
+    `only` are the entries that are asked for. Raises UserError for a file that is missing or damaged, and for
+    what is not of one another (`chain`).
     """
     frames = [
         _one(plan, entry, seed, testset)
@@ -73,14 +75,9 @@ def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame
 
 
 def _one(plan: Plan, entry: EntryPlan, seed: int, testset: str) -> pd.DataFrame:
-    path = plan.paths.scores(entry.name, seed, testset)
-    try:
-        scores = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; run snakemake, which scores what is not scored") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete it and run snakemake again") from None
+    scores, made_of = read_rows(plan.paths.scores(entry.name, seed, testset))
     record = read_json(plan.paths.images_record(entry.name, seed, testset))
+    check_chain(plan, entry, seed, testset, record, made_of)
     common = {"entry": entry.name, "seed": seed, "testset": testset}
     measures = pd.DataFrame([common | row for row in _code_rows(record)])
     return pd.concat([scores, measures.astype({"value": "float64", "reason": "string"})], ignore_index=True)

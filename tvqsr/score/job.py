@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tvqsr.data.manifest import check_file, read_pairs
 from tvqsr.errors import UserError
-from tvqsr.files import read_json, written_beside
+from tvqsr.files import read_json
 from tvqsr.plan import Plan
 from tvqsr.plan.folders import named_images
 from tvqsr.plan.protocols import ABSENT
+from tvqsr.rows import images_digest, write_rows
 from tvqsr.score.pairs import score_pairs, score_photos
 from tvqsr.score.photos import AutoEncoder, Conditions, PairFiles, Photo, Score, paired_by_name
 from tvqsr.score.protocol import Protocol
@@ -45,10 +48,9 @@ def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
     _refuse_failed_downloads(plan, scores)
     by_name = {protocol.name: protocol for protocol in wanted}
     common = {"entry": entry, "seed": seed, "testset": testset}
-    _write_parquet(
-        plan.paths.scores(entry, seed, testset),
-        [common | _row(s, by_name[s.protocol], conditions.crop) for s in scores],
-    )
+    rows = [common | _row(s, by_name[s.protocol], conditions.crop) for s in scores]
+    types = {"value": "float64", "reason": "string", "error": "float64"}
+    write_rows(plan.paths.scores(entry, seed, testset), pd.DataFrame(rows).astype(types), images_digest(record))
 
 
 def _autoencoder(plan: Plan, testset: str) -> AutoEncoder | None:
@@ -155,11 +157,3 @@ def _row(s: Score, protocol: Protocol, crop: int) -> dict[str, Any]:
         "higher_is_better": protocol.higher_is_better,
         "decimals": protocol.decimals,
     } | about
-
-
-def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
-    import pandas as pd
-
-    types = {"value": "float64", "reason": "string", "error": "float64"}
-    with written_beside(path) as beside:
-        pd.DataFrame(rows).astype(types).to_parquet(beside, index=False)

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel
@@ -43,9 +44,7 @@ class Checkpoint:
             "step": step,
             "seconds": self.seconds + seconds_of_attempt,
             "curve": self.curve,
-            "networks": self.stage.networks.state_dict(),
-            "average": self.average.state_dict(),
-            "optimisers": {player: optimiser.state_dict() for player, optimiser in self.optimisers.items()},
+            **self.kept(),
             "random": torch.get_rng_state(),
             # Dropout and the like draw on the device, the same in each process.
             "random_of_gpu": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
@@ -54,6 +53,14 @@ class Checkpoint:
         torch.save(state, content)
         with written_beside(self.path) as beside:
             beside.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+
+    def kept(self) -> dict[str, Any]:
+        """State dicts of networks, running average and optimisers, as they stand."""
+        return {
+            "networks": self.stage.networks.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": {player: optimiser.state_dict() for player, optimiser in self.optimisers.items()},
+        }
 
     def load(self, device: torch.device) -> int:
         """Restore the state and return the number of steps done.

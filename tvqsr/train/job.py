@@ -7,47 +7,73 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tvqsr.console import is_helper, say
 from tvqsr.data.crops import CropSampler
-from tvqsr.files import sha256, write_json, written_beside
+from tvqsr.errors import UserError
+from tvqsr.fetch.lock import locked
+from tvqsr.files import sha256, written_beside
 from tvqsr.plan import Plan, Run
 from tvqsr.plan.digest import digest
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import peak_memory_mib, provenance
+from tvqsr.train.divergence import first_divergence
+from tvqsr.train.failure import forget, keep, of
+from tvqsr.train.guard import NotFiniteError
 from tvqsr.train.loop import Fit, fit
 from tvqsr.train.processes import together
-from tvqsr.train.weights import load_trained, save_weights
+from tvqsr.train.weights import load_trained, save_run
 
 
 def train(plan: Plan, run_name: str, seed: int) -> None:
     """Train a run; continues from its last checkpoint if that belongs to the same settings, data and code.
 
-    The weights are written last.
+    The weights are written last. One process at a time: a job that outlived its workflow is waited for.
     """
-    run = plan.run(run_name)
-    folder = plan.paths.run(run_name, seed)
+    run, folder = plan.run(run_name), plan.paths.run(run_name, seed)
+    if is_helper():
+        # The lock is held by the process that this one helps.
+        _train(plan, run, seed, folder)
+        return
+    with locked(folder / "state" / "training", lambda line: say(f"[{run_name} seed {seed}] {line}")):
+        _train(plan, run, seed, folder)
+
+
+def _train(plan: Plan, run: Run, seed: int, folder: Path) -> None:
+    arguments, started = fitting(plan, run.name, seed), time.perf_counter()
+    try:
+        with together(arguments["label"], arguments["runtime"]):
+            result = fit(**arguments)
+    except NotFiniteError as error:
+        kept = keep(of(error, run.name, seed, arguments["key"]), arguments["state"], arguments["sampler"])
+        raise UserError(f"{error}; `tvqsr replay {folder}` does that step again and tells more ({kept})") from None
+    _write_curve(folder / "curve.csv", result.curve)
+    record = _record(run, seed, _inputs(plan, run, seed), result, time.perf_counter() - started)
+    save_run(folder, result.weights, run.name, record)
+    forget(arguments["state"])
+
+
+def fitting(plan: Plan, run_name: str, seed: int) -> dict[str, Any]:
+    """What `fit` is given for a run. Raises UserError for what is missing or does not suit."""
+    run, folder = plan.run(run_name), plan.paths.run(run_name, seed)
     dataset = plan.paths.dataset(run.dataset)
     sampler = CropSampler(dataset, run.training, seed, with_lr=run.spec.trains_on == "pairs")
     needs = {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
     plugin = load_plugin(run.method)
-    inputs = {
-        "data": sha256(plan.paths.manifest(run.dataset)),
-        **{n: sha256(plan.paths.weights(r.name, seed)) for n, r in run.needs.items()},
+    return {
+        "build": lambda: plugin.stage(run.stage, run.settings, needs),
+        "sampler": sampler,
+        "seed": seed,
+        "state": folder / "state",
+        "key": digest([plan.train_key(run_name), _inputs(plan, run, seed)]),
+        "runtime": plan.preset.runtime,
+        "label": f"{run.method.name}.{run.stage} seed {seed}",
     }
-    started = time.perf_counter()
-    runtime, label = plan.preset.runtime, f"{run.method.name}.{run.stage} seed {seed}"
-    with together(label, runtime):
-        result = fit(
-            lambda: plugin.stage(run.stage, run.settings, needs),
-            sampler,
-            seed=seed,
-            state=folder / "state",
-            key=digest([plan.train_key(run_name), inputs]),
-            runtime=runtime,
-            label=label,
-        )
-    _write_curve(folder / "curve.csv", result.curve)
-    write_json(folder / "run.json", _record(run, seed, inputs, result, time.perf_counter() - started))
-    save_weights(folder / "weights.safetensors", result.weights, run.name)
+
+
+def _inputs(plan: Plan, run: Run, seed: int) -> dict[str, str]:
+    """SHA-256 of the photos' manifest and of the weights that a run reads."""
+    weights = {name: sha256(plan.paths.weights(need.name, seed)) for name, need in run.needs.items()}
+    return {"data": sha256(plan.paths.manifest(run.dataset)), **weights}
 
 
 def _write_curve(path: Path, rows: list[dict[str, float]]) -> None:
@@ -72,5 +98,6 @@ def _record(run: Run, seed: int, inputs: dict[str, str], result: Fit, seconds: f
         "images_per_second": round(run.training.images / result.seconds, 2),
         "peak_memory_mib": peak_memory_mib(),
         "final": result.curve[-1],
+        "diverging": first_divergence(result.curve),
         "made_by": provenance(),
     }

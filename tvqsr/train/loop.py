@@ -21,10 +21,11 @@ from tvqsr.console import Progress, say
 from tvqsr.contract import Stage
 from tvqsr.data.crops import CropSampler
 from tvqsr.data.feed import batches
-from tvqsr.errors import UserError
 from tvqsr.plan.preset import Runtime
 from tvqsr.plan.training import Training
 from tvqsr.train.checkpoint import Checkpoint, Interruption
+from tvqsr.train.divergence import Divergence
+from tvqsr.train.guard import Guard
 from tvqsr.train.processes import Agreement, launched, mean_terms
 
 CURVE_POINTS = 200
@@ -54,11 +55,13 @@ def fit(
     key: str,
     runtime: Runtime,
     label: str,
+    guard: Callable[[str, Stage], Guard] = lambda label, _: Guard(label),
 ) -> Fit:
     """Train the stage that `build` makes.
 
     `state` is the checkpoint folder; `key` identifies settings, data and code: another key starts afresh. Where
     `runtime` asks for several processes, this one goes on here in each of them, and the first alone returns.
+    Raises NotFiniteError for a loss or weight that is not finite; neither weights nor a checkpoint hold it.
     """
     training = sampler.training
     fabric = launched(runtime, training.precision)
@@ -75,6 +78,7 @@ def fit(
     fabric.to_device(average)
     wrapped = {player: cast("Optimizer", fabric.setup_optimizers(opt)) for player, opt in optimisers.items()}
     start = checkpoint.load(fabric.device)
+    watch, divergence = guard(label, stage), Divergence(label, checkpoint.curve)
     progress = Progress(label, training.steps, start, runtime.progress_seconds)
     log_every = max(1, training.steps // CURVE_POINTS)
     share = sampler.of(fabric.global_rank, fabric.world_size)
@@ -84,29 +88,35 @@ def fit(
     with Interruption() as interruption:
         for step, batch in enumerate(feed, start):
             terms: dict[str, Tensor] = {}
+            watch.begin(step, batch)
             for player, optimiser in wrapped.items():
                 _set_rate(optimisers[player], _rate(stage, player, training), training, step)
                 _let_only_move(stage, player)
                 losses = module(player, batch, step)
                 if not losses:
                     continue
+                watch.losses(player, step, losses)
                 optimiser.zero_grad()
                 fabric.backward(torch.stack(list(losses.values())).sum())
+                watch.backward(player)
                 if training.clip_norm:
                     fabric.clip_gradients(stage.moved_by(player), optimiser, max_norm=training.clip_norm)
                 optimiser.step()
                 terms |= {f"{player}/{name}": value.detach() for name, value in losses.items()}
             average.update_parameters(stage.moved_by(stage.generator))
+            watch.end(step, checkpoint.kept)
             done = step + 1
             if done % log_every == 0 or done == training.steps:
                 # The only place where the host waits for the device.
                 row = {"step": float(done)} | mean_terms(fabric, terms)
-                _check_finite(row, label)
+                watch.check_losses()
+                divergence.mark(row)
                 checkpoint.curve.append(row)
                 progress.show(done, row, len(batch.hr) * fabric.world_size)
             late = time.perf_counter() - saved > runtime.checkpoint_seconds
             asked, save = together.largest(interruption.asked, late)
             if asked or save:
+                watch.check_kept(done, checkpoint.kept)
                 if fabric.is_global_zero:
                     checkpoint.save(done, time.perf_counter() - attempt)
                 saved = time.perf_counter()
@@ -115,6 +125,7 @@ def fit(
                 together.end()
                 raise SystemExit(128 + asked)  # as a process ended by the signal would
 
+    watch.check_kept(training.steps, checkpoint.kept)
     together.end()
     seconds = checkpoint.seconds + time.perf_counter() - attempt
     checkpoint.save(training.steps, time.perf_counter() - attempt)
@@ -147,15 +158,6 @@ def _let_only_move(stage: Stage, player: str) -> None:
     moving = {id(p) for p in stage.moved_by(player).parameters()}
     for parameter in stage.networks.parameters():
         parameter.requires_grad_(id(parameter) in moving)
-
-
-def _check_finite(row: dict[str, float], label: str) -> None:
-    for name, value in row.items():
-        if not math.isfinite(value):
-            raise UserError(
-                f"{label}: {name} is {value} at step {row['step']:.0f}; no weights were written; "
-                f"lower learning_rate or the term's weight"
-            )
 
 
 def _weights(stage: Stage, average: AveragedModel) -> dict[str, Tensor]:

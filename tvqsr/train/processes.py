@@ -23,6 +23,7 @@ from torch import Tensor, distributed
 from tvqsr.console import is_helper
 from tvqsr.errors import UserError
 from tvqsr.plan.preset import Runtime
+from tvqsr.train.guard import NotFiniteError
 
 PARENT_DEATH_SIGNAL = 1
 """`PR_SET_PDEATHSIG` of Linux's prctl."""
@@ -55,9 +56,18 @@ def _end_with_the_first() -> None:
 
 @contextmanager
 def together(label: str, runtime: Runtime) -> Iterator[None]:
-    """Say in one line that a process was lost, where torch tells its side of a broken connection."""
+    """What ends a training in several processes, told once: by the first, or by the one that was alone to meet it.
+
+    A value that is not finite all meet at once. That a process was lost is said in one line, where torch tells its side
+    of a broken connection.
+    """
     try:
         yield
+    except NotFiniteError:
+        if is_helper():
+            # Not 2: Fabric would kill the first, which has to keep the step.
+            raise SystemExit(0) from None
+        raise
     except RuntimeError as error:
         if runtime.processes == 1 or not re.search(r"connection|socket|nccl|peer", str(error), re.IGNORECASE):
             raise

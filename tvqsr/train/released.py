@@ -21,7 +21,7 @@ from tvqsr.plan.archive import ArchiveSpec
 from tvqsr.plan.method import ReleasedSpec
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import provenance
-from tvqsr.train.weights import save_weights
+from tvqsr.train.weights import save_run
 
 ARRIVING = ".arriving"
 """Folder below `downloads/` of files that are on their way."""
@@ -55,8 +55,7 @@ def import_released(plan: Plan, run_name: str, seed: int, given: Path | None = N
     # Only what fits is kept and remembered: a failed download must not stand in the way of the right file.
     _keep(path, place, origin)
     write_text(folder / "curve.csv", "step\n")
-    write_json(folder / "run.json", _record(run, seed, plan.train_key(run_name), origin, weights))
-    save_weights(folder / "weights.safetensors", weights, run.name)
+    save_run(folder, weights, run.name, _record(run, seed, plan.train_key(run_name), origin, weights))
     say(f"[{run.method.name}.{run.stage}] {len(weights)} tensors from {path.name}, sha256 {origin['sha256']}")
 
 

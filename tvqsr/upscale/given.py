@@ -40,6 +40,7 @@ def copy_outputs(plan: Plan, entry: EntryPlan, seed: int, testset: str) -> None:
             "weights_sha256": {},
             "seed": seed,
             "testset": testset,
+            "testset_sha256": sha256(plan.paths.manifest(testset)),
             "reads": entry.reads,
             "parameters": None,
             "given": {"kind": "images", "path": str(source), "left_out": left_out},

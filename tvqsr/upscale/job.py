@@ -49,6 +49,7 @@ def upscale(plan: Plan, entry_name: str, seed: int, testset: str) -> None:
             "weights_sha256": _weights(plan, entry, seed),
             "seed": seed,
             "testset": testset,
+            "testset_sha256": sha256(plan.paths.manifest(testset)),
             "reads": entry.reads,
             "parameters": sum(p.numel() for p in model.parameters()),
             "given": _given(entry, model),

@@ -35,6 +35,7 @@ rule score:
     params:
         plan=PLAN_FILE,
         key=lambda wildcards: PLAN.score_key(wildcards.testset),
+        images=lambda wildcards: PLAN.upscale_key(wildcards.entry),
     message:
         "Scores of {wildcards.entry}, seed {wildcards.seed}, on {wildcards.testset}"
     shell:

@@ -30,7 +30,7 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
     for axis, run in zip(panels, runs, strict=False):
         for style, seed in zip(cycle(STYLES), plan.preset.seeds, strict=False):
             _lines(axis, smoothed(plan, run.name, seed), style, labelled=seed == plan.preset.seeds[0])
-        axis.set(title=run.name, xlabel="iteration")
+        axis.set(title=f"{run.name}{_diverges(plan, run)}", xlabel="iteration")
         axis.set_yscale("symlog", linthresh=1e-3)
         axis.legend(fontsize=5, ncols=2)
     return drawing
@@ -42,9 +42,18 @@ def trained(entries: list[EntryPlan]) -> list[Run]:
     return list({run.name: run for run in lineages}.values())
 
 
+def _diverges(plan: Plan, run: Run) -> str:
+    """Seeds whose training went beyond all measure, as its curve tells."""
+    seeds = [
+        seed for seed in plan.preset.seeds if "diverging" in pd.read_csv(plan.paths.curve(run.name, seed), nrows=0)
+    ]
+    return f"\nseed {', '.join(map(str, seeds))} diverges" if seeds else ""
+
+
 def smoothed(plan: Plan, run: str, seed: int) -> pd.DataFrame:
     """The curve of a training: `step`, and every loss term as a running mean over a twentieth of what was logged."""
     curve = pd.read_csv(plan.paths.curve(run, seed))
+    curve = curve.drop(columns="diverging", errors="ignore")
     terms = [name for name in curve.columns if name != "step"]
     curve[terms] = curve[terms].rolling(max(1, len(curve) // 20), min_periods=1).mean()
     return curve

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from tvqsr.data.images import Pixels, read_image
-from tvqsr.data.manifest import read_pairs
+from tvqsr.data.manifest import check_file, read_pairs
+from tvqsr.files import read_json
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.style import DOUBLE, new_figure
 
@@ -41,9 +42,8 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
         top, left = busiest(hr, SIDE)
         crops = [("LR", block_enlarged(pair.lr()))]
         for entry in shown:
-            path = plan.paths.images(entry.name, entry.seeds[0], testset) / f"{pair.name}.png"
             title = textwrap.fill(entry.title, width, break_long_words=False)
-            crops.append((title, read_image(path)))
+            crops.append((title, made_image(plan, entry, testset, pair.name)))
         crops.append(("HR", hr))
         for axis, (title, pixels) in zip(row, crops, strict=True):
             # `none`: the PDF holds the pixels as they are, and enlarges them as blocks.
@@ -54,6 +54,16 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
                 axis.set_title(title, fontsize=5.5, pad=2)
         row[0].set_ylabel(textwrap.shorten(pair.name, 16, placeholder="..."), fontsize=5.5, labelpad=1)
     return drawing
+
+
+def made_image(plan: Plan, entry: EntryPlan, testset: str, name: str) -> Pixels:
+    """An entry's image of a photo, of its first seed. Raises UserError for one that is not what its record lists."""
+    record = plan.paths.images_record(entry.name, entry.seeds[0], testset)
+    path = record.with_name(f"{name}.png")
+    listed = read_json(record)["images"].get(name, {})
+    if "sha256" in listed:
+        check_file(path, listed["sha256"])
+    return read_image(path)
 
 
 def busiest(hr: Pixels, side: int) -> tuple[int, int]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from PIL import Image
 
-from tvqsr.data.images import Pixels, read_image
+from tvqsr.data.images import Pixels
 from tvqsr.data.manifest import SCALE, Pair, read_pairs
 from tvqsr.files import read_json
 from tvqsr.plan import Plan
-from tvqsr.report.figures.strip import busiest
+from tvqsr.report.figures.strip import busiest, made_image
 
 SIDE = 128
 """Of a crop, in HR pixels."""
@@ -69,8 +69,8 @@ def _crop(plan: Plan, testset: str, pair: Pair) -> dict[str, Any]:
     images = {"LR": data_uri(_square(lr, top // SCALE, left // SCALE, SIDE // SCALE))}
     for entry in plan.entries_on(testset):
         if entry.name not in SAME_AS:
-            path = plan.paths.images(entry.name, entry.seeds[0], testset) / f"{pair.name}.png"
-            images[entry.name] = data_uri(_square(read_image(path), top, left, SIDE))
+            image = made_image(plan, entry, testset, pair.name)
+            images[entry.name] = data_uri(_square(image, top, left, SIDE))
     if hr is not None:
         images["HR"] = data_uri(_square(hr, top, left, SIDE))
     height, width = (SCALE * side for side in lr.shape[:2])

@@ -50,6 +50,12 @@ def run_rows(plan: Plan) -> list[dict[str, Any]]:
     return [_run_row(plan, run, seed) for run, seed in plan.made()]
 
 
+def _diverged(record: dict[str, Any]) -> str:
+    """From which step on a loss term was beyond all measure, if it ever was."""
+    found = record.get("diverging")
+    return f"; diverges at step {found['step']:.0f}, a loss {found['times']:.0f} times the usual" if found else ""
+
+
 def _run_row(plan: Plan, run: str, seed: int) -> dict[str, Any]:
     record = read_json(plan.paths.run_record(run, seed))
     git = record["made_by"]["git"]
@@ -70,7 +76,7 @@ def _run_row(plan: Plan, run: str, seed: int) -> dict[str, Any]:
     if plan.runs[run].released:
         return common | dict.fromkeys(("iterations", "batch", "crop", "wall", "rate", "memory"), "released")
     return common | {
-        "iterations": told("iterations"),
+        "iterations": told("iterations") + _diverged(record),
         "batch": told("batch_size"),
         "crop": told("hr_crop"),
         "wall": f"{record['wall_seconds']:.0f} s",

@@ -1,0 +1,170 @@
+"""Out of memory, on a GPU or not: which setting to lower, and to what, from what was needed and what there is."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tvqsr.errors import UserError
+from tvqsr.plan import Plan, Run
+
+ROOM = 0.9
+"""Share of the memory that a suggestion may take: what is measured is the least that was needed."""
+WORDS = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""In errors that torch raises without a type of their own."""
+ASKED = re.compile(r"(?:allocate|allocate:? you tried to allocate|Unable to allocate) ([\d.]+) ?(bytes|[KMGT]i?B)")
+UNITS = {"b": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """Bytes that were needed at least, and that there are for this process; and where."""
+
+    needed: int
+    available: int
+    where: str
+
+    def __str__(self) -> str:
+        return (
+            f"out of {self.where} memory: {self.needed / 2**30:.2f} GiB or more needed, "
+            f"{self.available / 2**30:.2f} GiB there"
+        )
+
+    @property
+    def share(self) -> float:
+        """How much of what was needed may be taken; below one."""
+        return min(ROOM * self.available / self.needed, ROOM)
+
+
+@contextmanager
+def told_out_of_memory(advice: Callable[[Shortage], str]) -> Iterator[None]:
+    """Turn an error of memory into UserError with what was needed, what there is, and what to do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        short = shortage(error)
+        raise UserError(f"{short}; {advice(short)}") from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it is Python's, numpy's or torch's way to say so."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(word in str(error) for word in WORDS)
+
+
+def shortage(error: BaseException) -> Shortage:
+    """What an error of memory and the allocators tell."""
+    found = ASKED.search(str(error))
+    asked = int(float(found[1]) * UNITS[found[2][0]]) if found else 0
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and "DefaultCPUAllocator" not in str(error):
+        free, _ = torch.cuda.mem_get_info()
+        held = torch.cuda.memory_reserved()
+        return Shortage(max(torch.cuda.max_memory_allocated(), 0) + asked, free + held, "GPU")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Shortage(peak + asked, _main_memory(), "main")
+
+
+def _main_memory() -> int:
+    """Bytes that this process may have: of the machine, its container, or its own limit."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    own, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limits += [own] if own != resource.RLIM_INFINITY else []
+    container = CGROUP.read_text().strip() if CGROUP.is_file() else ""
+    return min([*limits, int(container)] if container.isdecimal() else limits)
+
+
+def for_training(run: Run, short: Shortage) -> str:
+    """The largest batch, or else crop, with which a step of a run should fit.
+
+    What a step holds is computed on shapes (`training_memory`), for the batch that failed and for smaller ones; the
+    ratio of the two is applied to what was measured.
+    """
+    training, last = run.training, run.training.last_phase
+    whole = {"": training.crops_at(0)} | ({"last_phase.": (last.batch_size, last.hr_crop)} if last else {})
+    needs = _needs(run)
+    phase = max(whole, key=lambda name: needs(*whole[name]))
+    batch, crop = whole[phase]
+    where = f"`methods: {{{run.method.name}: {{{run.stage}: {{training: {{"
+    fits = _fitting(needs, (batch, crop), short.share, run.method.spec.crop_multiple)
+    now = f"batch_size is {batch} and hr_crop {crop}"
+    if fits is None:
+        return f"{now}, and not even one crop of {run.method.spec.crop_multiple} would fit; train on a larger device"
+    changed = f"batch_size: {fits[0]}" + (f", hr_crop: {fits[1]}" if fits[1] != crop else "")
+    nested = f"last_phase: {{iterations: {last.iterations}, {_both(fits)}}}" if phase and last else changed
+    return (
+        f"{now}: lower to batch_size {fits[0]}{f' and hr_crop {fits[1]}' if fits[1] != crop else ''} at most, in the "
+        f"preset {where}{nested}}}}}}}}}`, and tell so beside the numbers"
+    )
+
+
+def _both(sizes: tuple[int, int]) -> str:
+    return f"batch_size: {sizes[0]}, hr_crop: {sizes[1]}"
+
+
+Needs = Callable[[int, int], float]
+"""Of batch size and crop: what a step holds, in MiB."""
+
+
+def _needs(run: Run) -> Needs:
+    """What a step of a run holds, computed on shapes; where its code cannot be, in proportion to its pixels."""
+    from tvqsr.efficiency.fresh import fresh_run
+    from tvqsr.efficiency.training import training_memory
+
+    try:
+        stage = fresh_run(run)[1][run.name]
+        last = run.training.steps - 1
+        training_memory(stage, 1, run.method.spec.crop_multiple, last)
+    except Exception:  # noqa: BLE001 (a method's own code, while another error is told)
+        return lambda batch, crop: batch * crop * crop / 2**20
+    return lambda batch, crop: float(training_memory(stage, batch, crop, last)["total"])
+
+
+def _fitting(needs: Needs, failed: tuple[int, int], share: float, multiple: int) -> tuple[int, int] | None:
+    """The largest batch that holds at most so much of what the failed one does; of one crop, the largest crop."""
+    batch, crop = failed
+    limit = share * needs(batch, crop)
+    low, high = 0, batch - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if needs(middle, crop) <= limit else (low, middle - 1)
+    if low:
+        return low, crop
+    smaller = range(crop // multiple * multiple - (multiple if crop % multiple == 0 else 0), 0, -multiple)
+    return next(((1, side) for side in smaller if needs(1, side) <= limit), None)
+
+
+def for_tiles(short: Shortage, tile: int, longest: int) -> str:
+    """The tile with which a photo should fit: memory goes with its area. `tile` is 0 for the whole photo."""
+    side = min(tile, longest) if tile else longest
+    smaller = int(side * math.sqrt(short.share)) // 16 * 16
+    if smaller < 16:
+        return f"tiles of {side} pixels are the smallest that make sense; take a device with more memory"
+    of_now = f"--tile is {tile}" if tile else "the whole photo is done at once"
+    return f"{of_now}: give `--tile {smaller}` or less"
+
+
+def for_images(plan: Plan, what: str) -> str:
+    """What to do where whole images go through networks, as test images do."""
+    if plan.preset.runtime.gpus:
+        return f"{what} is done whole; on the CPU it may fit: `--config 'runtime={{gpus: 0}}'`, or take a larger GPU"
+    return f"{what} is done whole; run it where there is more memory, or leave the largest photos out of the test set"
+
+
+def for_scores(plan: Plan) -> str:
+    """What to do where images are scored, as many at a time as there are threads."""
+    threads = plan.preset.runtime.threads
+    if threads > 1:
+        return f"{threads} images are scored at a time: lower `--config 'runtime={{threads: {max(1, threads // 2)}}}'`"
+    return for_images(plan, "an image under a metric's network")
