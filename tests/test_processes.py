@@ -111,6 +111,28 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(preset: Preset) -> None:
         Plan.load(str(path))
 
 
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_in_one_share_stops_both(
+    preset: Preset, tvqsr_alone: Command, tvqsr: Command
+) -> None:
+    """Weights of NaN reach all shares by the gradients; the step is kept by the first, and replayed by one process."""
+
+    def wild(content: dict[str, Any]) -> None:
+        content["runtime"].update(processes=2)
+        content["training"].update(learning_rate=1e30, iterations=8)
+
+    plan = Plan.load(str(preset(wild)))
+    run = next(run for run in plan.runs.values() if (run.method.name, run.stage) == ("vq", "tokenizer"))
+    assert tvqsr("record", "--preset", "mine.yaml").returncode == 0
+    assert tvqsr("prepare", plan.paths.root, "photos_train").returncode == 0
+    stopped = tvqsr_alone("train", plan.paths.root, run.name)
+    assert stopped.returncode == 2, stopped.stderr
+    assert stopped.stderr.count("no weights were written") == 1
+    replayed = tvqsr_alone("replay", plan.paths.run(run.name, 0))
+    assert replayed.returncode == 0, replayed.stderr
+    assert "not finite" in replayed.stdout
+
+
 def ended(process: int) -> bool:
     """Whether a process is gone, or waits for nothing but to be taken note of; within half a minute."""
     for _ in range(300):

@@ -119,7 +119,7 @@ def _replay(options: argparse.Namespace) -> None:
     plan = stored(folder.parents[2])
     from tvqsr.train.replay import replay
 
-    with leased_gpu(plan.preset.runtime.gpus):
+    with leased_gpus(plan.preset.runtime.gpus):
         print("\n".join(replay(plan, folder.parent.name, int(seed))))
 
 
