@@ -5,7 +5,7 @@ bit; with other threads or convolutions, 0.003 % of the samples one level of 255
 in every product 0.02 %. With products rounded to TF32, as GPUs do, some codes flip: up to 1.3 % of the samples of an
 image are more than one level apart, and it is at 45 dB or more.
 
-Rounding does not know HR: PSNR to HR moved by less than 0.0001 dB with noise, and with TF32, of five of the networks, by
+Rounding does not know HR: PSNR to HR moved by less than 0.0001 dB with noise and, of five networks with TF32, by
 0.01 dB at most. An image that is nearer to HR than the one made again was helped, however little it was moved: a level
 of 255 towards HR in every sample is worth half a decibel.
 """
