@@ -18,7 +18,6 @@ from tvqsr.score.similarity import MS_SSIM_LEAST, WINDOW, ms_ssim, ssim
 
 WINDOWS = "11x11 Gaussian of 1.5, valid positions"
 CUT_OFF = "negative structure terms set to 0"
-OWN_AUTOENCODER = "the auto-encoder that this preset trained for AESOP (`aesop.autoencoder`, first seed)"
 AS_FEMASR = "as FeMaSR and AdaCode report it"
 
 
@@ -82,12 +81,12 @@ BY_FORMULA = (
         "ae_psnr",
         "AE-PSNR",
         True,
-        f"dB, PSNR of both images after {OWN_AUTOENCODER}, 8-bit images before and after, {by.Y.told}, border cropped "
-        "after",
+        "dB, PSNR of both images after the auto-encoder that this preset trained for AESOP (`aesop.autoencoder`, first "
+        f"seed), 8-bit images before and after, {by.Y.told}, border cropped after",
         2,
         by.Y.name,
         by.Y.rounding,
-        network=OWN_AUTOENCODER,
+        network="aesop.autoencoder of this preset, first seed",
         library=("tvqsr", "numpy", "torch"),
         autoencoded=True,
         crops=True,

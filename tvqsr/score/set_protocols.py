@@ -14,7 +14,7 @@ ENOUGH = 2048
 PATCH = 256
 OF_INCEPTION = (
     "2048 features of the Inception network of 2015 after clean resizing to 299",
-    "Inception network of 2015",
+    "Inception of 2015 (FID's)",
 )
 OF_ALEXNET = (
     "256 features of AlexNet (means over positions of its last convolution) after clean resizing to 224 "
