@@ -86,7 +86,8 @@ class Damage:
 
 def damages(size: int, flips: int, cuts: int, seed: int) -> Iterator[Damage]:
     """So many of each, or one at every byte where there are no more; of more than a few, the file's ends are
-    among them."""
+    among them.
+    """
     drawn = random.Random(seed)  # noqa: S311 (no secret)
     ends = {*range(min(16, size)), *range(max(0, size - 16), size)}
     for count, cut in ((flips, False), (cuts, True)):
