@@ -70,7 +70,7 @@ def part(module: str) -> Any:
 @cache
 def networks() -> Networks:
     path = folder("tvqrap")
-    reference = np.load(path / "reference.npz")
+    reference = np.load(path / "reference.npz", allow_pickle=False)
     salt = str(reference["salt"]) if "salt" in reference else "public"
     keys = json.loads((path / "state_dict_keys.json").read_text())
     weights = {net: {key: filled(key, shape, salt) for key, shape in entries} for net, entries in keys.items()}

@@ -40,7 +40,7 @@ def autoencoder() -> nn.Module:
 @cache
 def filled_autoencoder() -> tuple[nn.Module, Mapping[str, NDArray[Any]]]:
     path = folder("aesop")
-    reference = np.load(path / "reference.npz")
+    reference = np.load(path / "reference.npz", allow_pickle=False)
     salt = str(reference["salt"]) if "salt" in reference else "public"
     keys = json.loads((path / "state_dict_keys.json").read_text())["autoencoder"]
     weights = {key: filled(key, shape, salt) for key, shape in keys if not key.startswith(ALIASES)}

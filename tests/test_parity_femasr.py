@@ -25,7 +25,7 @@ Reference = Mapping[str, NDArray[Any]]
 
 @cache
 def reference() -> Reference:
-    arrays: Reference = np.load(folder("femasr") / "reference.npz")
+    arrays: Reference = np.load(folder("femasr") / "reference.npz", allow_pickle=False)
     return arrays
 
 

@@ -197,7 +197,7 @@ def test_another_file_than_the_one_first_seen_is_refused(
     result = tvqsr("import-weights", "tvqrap", file, "--run", results)
     assert result.returncode == 2
     assert "is not the file first seen" in result.stderr
-    assert torch.load(kept)["quantize.embedding.weight"].any()
+    assert torch.load(kept, weights_only=True)["quantize.embedding.weight"].any()
 
 
 def test_which_stage_a_file_is_of_must_be_clear(results: Path, tvqsr: Command, photo: Path) -> None:

@@ -134,7 +134,7 @@ def test_the_authors_own_rrdbnet(tmp_path: Path) -> None:
             decoder[key.removeprefix("decoder.")] = torch.from_numpy(scale * noise).float()
     path = tmp_path / "authors.pth"
     torch.save({"params_ema": decoder}, path)
-    with np.load(folder / "reference.npz") as reference:
+    with np.load(folder / "reference.npz", allow_pickle=False) as reference:
         bottleneck, expected = (torch.from_numpy(reference[name]) for name in ("bottleneck", "ae_sr"))
     with torch.inference_mode():
         found = given_upscaler(path).eval().network(bottleneck)

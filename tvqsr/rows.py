@@ -54,5 +54,7 @@ def images_digest(record: dict[str, Any]) -> str:
 
 
 def _digest(table: pa.Table, made_of: str) -> str:
-    # `repr`, since NaN and infinities are no JSON; Python's tells every bit of a number.
-    return content_digest([made_of, [[name, repr(column)] for name, column in table.to_pydict().items()]])
+    # `repr`, since NaN and infinities are no JSON; Python's tells every bit of a number. What pandas notes of the
+    # columns decides as what it gives them back.
+    columns = [[field.name, str(field.type), repr(table[field.name].to_pylist())] for field in table.schema]
+    return content_digest([made_of, columns, repr((table.schema.metadata or {}).get(b"pandas"))])

@@ -32,6 +32,8 @@ class Pair:
 def read_pairs(folder: Path) -> Iterator[Pair]:
     """Pairs of a prepared test set, in the manifest's order. Raises UserError for a file that is missing or changed."""
     for image in read_json(folder / "manifest.json")["images"]:
+        if Path(image["name"]).name != image["name"]:
+            raise UserError(f"{folder / 'manifest.json'}: `{image['name']}` is no plain name of a photo")
         paths = {kind: folder / kind.upper() / f"{image['name']}.png" for kind in ("hr", "lr")}
         present = {kind: path for kind, path in paths.items() if f"{kind}_sha256" in image}
         for kind, path in present.items():

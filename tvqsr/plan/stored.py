@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from tvqsr.plan.preset import Preset
 from tvqsr.plan.runs import Run
 from tvqsr.plan.schema import parse
 from tvqsr.plan.training import Training
+
+PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.+-]*")
+"""Names that become parts of paths."""
 
 
 def record(plan: Plan) -> dict[str, Any]:
@@ -48,6 +52,7 @@ def parsed_plan(stored: dict[str, Any], folder: Path) -> Plan:
     Raises UserError if it is of another version of the suite, or needs a method that is not installed.
     """
     path = folder / PLAN_FILE
+    _check_names(stored, path)
     try:
         preset = parse(Preset, stored["preset"], str(path))
         runs: dict[str, Run] = {}
@@ -57,6 +62,24 @@ def parsed_plan(stored: dict[str, Any], folder: Path) -> Plan:
         return Plan(stored["name"], preset, entries, Paths(folder))
     except KeyError as error:
         raise UserError(f"{path}: lacks {error}; it was written by another version of tvqsr") from None
+
+
+def _check_names(stored: Any, path: Path) -> None:
+    """Refuse names that become parts of paths and are none that a plan gives: they would lead out of the results."""
+    try:
+        names = [stored["name"], *stored["runs"], *stored["entries"]]
+        names += [part for run in stored["runs"].values() for part in (run["stage"], run["digest"])]
+        names += [run["dataset"] for run in stored["runs"].values() if run["dataset"]]
+        seeds = [seed for entry in stored["entries"].values() for seed in entry["seeds"]]
+    except KeyError as error:
+        raise UserError(f"{path}: lacks {error}; it was written by another version of tvqsr") from None
+    except (AttributeError, TypeError):
+        raise UserError(f"{path}: is no plan of tvqsr; delete it and run snakemake again") from None
+    for name in names:
+        if not isinstance(name, str) or not PLAIN.fullmatch(name) or ".." in name:
+            raise UserError(f"{path}: `{name}` is no plain name; such a plan is not followed")
+    if any(type(seed) is not int or seed < 0 for seed in seeds):
+        raise UserError(f"{path}: seeds: whole numbers >= 0 expected")
 
 
 def _run_record(run: Run) -> dict[str, Any]:

@@ -67,14 +67,9 @@ class Checkpoint:
 
         0 if there is none, it is damaged, or it is of other settings, data or code.
         """
-        if not self.path.is_file():
+        state = read_state(self.path, device)
+        if state is None:
             return 0
-        stored = self.path.read_bytes()
-        digest, content = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
-        if hashlib.sha256(content).digest() != digest:
-            say(f"{self.path}: damaged checkpoint ignored, starting afresh")
-            return 0
-        state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
         if state["key"] != self.key:
             say(f"{self.path}: is of other settings, data or code; starting afresh")
             return 0
@@ -87,6 +82,19 @@ class Checkpoint:
         if torch.cuda.is_available() and state["random_of_gpu"] is not None:
             torch.cuda.set_rng_state(state["random_of_gpu"].cpu())
         return int(state["step"])
+
+
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """What a checkpoint holds; None where there is none, or where it is damaged, which is said."""
+    if not path.is_file():
+        return None
+    stored = path.read_bytes()
+    digest, content = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        say(f"{path}: damaged checkpoint ignored, starting afresh")
+        return None
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    return state
 
 
 class Interruption:
