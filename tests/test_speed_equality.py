@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tvqsr.efficiency.fresh import FreshStages
-from tvqsr.nn.swin import Linear, SwinStack
+from tvqsr.nn.linear import Linear
+from tvqsr.nn.swin import SwinStack
 from tvqsr.plan.method import load_method
 from tvqsr.plugins import load_plugin
 from tvqsr.upscale.job import ready

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tvqsr.contract import Codebook, Indices
+from tvqsr.nn.nearest import nearest_code
 
 LossConvention = Literal["textbook", "tvqrap"]
 
@@ -101,20 +102,6 @@ def straight_through(features: Tensor, codes: Tensor) -> Tensor:
 def random_rows(vectors: Tensor, count: int) -> Tensor:
     """Random ones of (N, D), with repetition: (count, D)."""
     return vectors[torch.randint(len(vectors), (count,)).to(vectors.device)]
-
-
-def nearest_code(vectors: Tensor, codebook: Tensor, chunk: int = 16384) -> Tensor:
-    """Index of the nearest code in Euclidean distance: vectors (N, D), codebook (K, D) -> (N,).
-
-    In fp32; memory is bounded by `chunk` x K distances.
-    """
-    codebook = codebook.float()
-    half_norm = 0.5 * codebook.square().sum(dim=1)
-    # ||z||^2 is the same for every code of a row, so the argmin needs only ||e||^2 / 2 - z.e: one matrix product.
-    parts = [
-        torch.addmm(half_norm, part.float(), codebook.t(), alpha=-1).argmin(dim=1) for part in vectors.split(chunk)
-    ]
-    return torch.cat(parts)
 
 
 class CodeLoss(NamedTuple):

@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tvqsr.contract import Codebook, Indices
+from tvqsr.nn.nearest import nearest_code
 from tvqsr.nn.quantize import (
     CodeLoss,
     LossConvention,
     Quantized,
     Quantizer,
     maps_of,
-    nearest_code,
     random_rows,
     rows_of,
     straight_through,
