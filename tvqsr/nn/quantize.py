@@ -182,6 +182,6 @@ def straight_through_lookup(logits: Sequence[Tensor], quantizer: Quantizer) -> T
 def _selected(logits: Tensor, vectors: Tensor) -> Tensor:
     """(B, K, h, w) and (K, D) -> (B, D, h, w)."""
     probabilities = logits.softmax(dim=1)
-    one_hot = F.one_hot(probabilities.argmax(dim=1), logits.shape[1]).permute(0, 3, 1, 2).to(probabilities.dtype)
+    one_hot = torch.zeros_like(probabilities).scatter_(1, probabilities.argmax(dim=1, keepdim=True), 1.0)
     selection = probabilities + (one_hot - probabilities).detach()
     return torch.einsum("bkhw,kd->bdhw", selection, vectors)

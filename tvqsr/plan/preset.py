@@ -106,6 +106,9 @@ class Runtime(Strict):
     """CPU threads of a job that runs networks."""
     gpus: Annotated[int, Field(ge=0, le=1)] = 1
     """1: such a job takes a GPU where there is one; 0: it stays on the CPU."""
+    compile: bool = False
+    """Whether blocks of a training's networks are compiled by torch (minutes, kept for the next attempt), which changes
+    what is computed by rounding alone."""
     checkpoint_seconds: Annotated[Number, Field(gt=0)] = 60.0
     """Time between checkpoints of a training."""
     progress_seconds: Annotated[Number, Field(gt=0)] = 10.0
