@@ -28,7 +28,7 @@ from tvqsr.efficiency.job import count
 from tvqsr.efficiency.memory import ON_CPU, peak_memory
 from tvqsr.efficiency.training import saved_bytes, training_memory
 from tvqsr.files import write_json
-from tvqsr.nn.swin import Linear
+from tvqsr.nn.linear import Linear
 from tvqsr.plan import Plan
 from tvqsr.plan.method import load_method
 from tvqsr.report.efficiency import write_efficiency

@@ -12,7 +12,7 @@ from tvqsr.nn.adversarial import adaptive_weight, discriminator_hinge, generator
 from tvqsr.nn.autoencoder import Shape
 from tvqsr.nn.blocks import ChannelNorm
 from tvqsr.nn.index_predictor import IndexHead, index_loss
-from tvqsr.nn.quantize import VectorQuantizer, nearest_code, straight_through_lookup
+from tvqsr.nn.quantize import VectorQuantizer, straight_through_lookup
 from tvqsr.nn.swin import SwinBlock, SwinStack
 
 
@@ -70,13 +70,6 @@ def test_a_batch_attends_as_each_image_alone() -> None:
     stack = SwinStack(8, depth=2, heads=2, window=4, conv=True)
     x = torch.randn(3, 8, 7, 9)
     assert torch.allclose(stack(x), torch.cat([stack(image[None]) for image in x]), atol=1e-5)
-
-
-def test_nearest_code_is_the_nearest() -> None:
-    torch.manual_seed(0)
-    vectors, codebook = torch.randn(100, 6), torch.randn(32, 6)
-    expected = torch.cdist(vectors.double(), codebook.double()).argmin(dim=1)
-    assert torch.equal(nearest_code(vectors, codebook, chunk=7), expected)
 
 
 @pytest.mark.parametrize(

@@ -31,13 +31,37 @@ class ChannelNorm(nn.Module):
         return y.permute(0, 3, 1, 2)
 
 
+class GroupNorm(nn.GroupNorm):
+    """torch's, with statistics that stay exact on large maps in inference: (B, C, H, W) -> the same.
+
+    On a CPU, in channels-last layout, torch sums up a map's squares one by one in fp32: a relative error of 4e-6 for 64
+    channels of 256 x 256, growing with the map. Two passes over means leave 6e-8. Trainings, on smaller maps, have
+    torch's, since these have no backward pass as fast.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
+        if torch.is_grad_enabled() or not last:
+            return super().forward(x)
+        groups = (len(x), self.num_groups, -1)
+        mean = x.mean(dim=(2, 3))
+        variance = (x - mean[..., None, None]).square_().mean(dim=(2, 3)).view(groups)
+        of_group = mean.view(groups).mean(dim=2, keepdim=True)
+        off = mean.view(groups) - of_group
+        spread = (variance + off.square()).mean(dim=2, keepdim=True)
+        scale = self.weight.view(1, self.num_groups, -1) * torch.rsqrt(spread + self.eps)
+        shift = self.bias.view(1, self.num_groups, -1) - of_group * scale
+        each = (*x.shape[:2], 1, 1)
+        return torch.addcmul(shift.reshape(each), x, scale.reshape(each))
+
+
 def norm_layer(kind: NormKind) -> NormLayer:
     """Return the constructor of a norm by its kind.
 
     `group` is the published one (32 groups, eps 1e-6), `channel` is `ChannelNorm`.
     """
     if kind == "group":
-        return lambda channels: nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
+        return lambda channels: GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
     return ChannelNorm
 
 

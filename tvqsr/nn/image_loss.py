@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from tvqsr.nn.adversarial import adaptive_weight, discriminator_hinge, generator_hinge
 from tvqsr.nn.discriminator import PatchDiscriminator
+from tvqsr.nn.kept_gradient import with_kept_gradient
 from tvqsr.nn.perceptual import PerceptualInput, perceptual_loss
 
 
@@ -62,7 +64,9 @@ class ImageLoss(nn.Module):
         self._fake = fake.detach()
         terms = {"pixel": weights.pixel_weight * self.pixel(fake, real)}
         if self.perceptual is not None:
-            terms["perceptual"] = weights.perceptual_weight * self.perceptual(fake, real)
+            # The adaptive weight asks for this gradient, too, and its network is the dearest of the losses.
+            distance = with_kept_gradient(partial(self.perceptual, target=real), fake)
+            terms["perceptual"] = weights.perceptual_weight * distance
         if weights.gan_weight > 0 and step >= weights.gan_start:
             adversarial = generator_hinge(discriminator(fake))
             balance = adaptive_weight(torch.stack(list(terms.values())).sum(), adversarial, measured_at)

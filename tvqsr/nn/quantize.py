@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from tvqsr.contract import Codebook, Indices
 from tvqsr.nn.across import of_all_processes
+from tvqsr.nn.nearest import nearest_code
 
 LossConvention = Literal["textbook", "tvqrap"]
 
@@ -105,20 +106,6 @@ def random_rows(vectors: Tensor, count: int) -> Tensor:
     return vectors[torch.randint(len(vectors), (count,)).to(vectors.device)]
 
 
-def nearest_code(vectors: Tensor, codebook: Tensor, chunk: int = 16384) -> Tensor:
-    """Index of the nearest code in Euclidean distance: vectors (N, D), codebook (K, D) -> (N,).
-
-    In fp32; memory is bounded by `chunk` x K distances.
-    """
-    codebook = codebook.float()
-    half_norm = 0.5 * codebook.square().sum(dim=1)
-    # ||z||^2 is the same for every code of a row, so the argmin needs only ||e||^2 / 2 - z.e: one matrix product.
-    parts = [
-        torch.addmm(half_norm, part.float(), codebook.t(), alpha=-1).argmin(dim=1) for part in vectors.split(chunk)
-    ]
-    return torch.cat(parts)
-
-
 class CodeLoss(NamedTuple):
     """Weights of the two halves of a quantiser's loss, both mean squared distances of features and their codes."""
 
@@ -197,6 +184,6 @@ def straight_through_lookup(logits: Sequence[Tensor], quantizer: Quantizer) -> T
 def _selected(logits: Tensor, vectors: Tensor) -> Tensor:
     """(B, K, h, w) and (K, D) -> (B, D, h, w)."""
     probabilities = logits.softmax(dim=1)
-    one_hot = F.one_hot(probabilities.argmax(dim=1), logits.shape[1]).permute(0, 3, 1, 2).to(probabilities.dtype)
+    one_hot = torch.zeros_like(probabilities).scatter_(1, probabilities.argmax(dim=1, keepdim=True), 1.0)
     selection = probabilities + (one_hot - probabilities).detach()
     return torch.einsum("bkhw,kd->bdhw", selection, vectors)

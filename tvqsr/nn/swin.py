@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tvqsr.errors import UserError
+from tvqsr.nn.linear import Linear
 
 
 @lru_cache(maxsize=64)
@@ -58,22 +59,6 @@ def _from_windows(x: Tensor, window: int, height: int, width: int) -> Tensor:
     c = x.shape[-1]
     x = x.view(-1, height // window, width // window, window, window, c)
     return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, height, width, c)
-
-
-class Linear(nn.Linear):
-    """`nn.Linear` on (..., positions, channels), as a 1x1 convolution where that is faster: on a CPU, from 64 channels.
-
-    oneDNN's convolution uses the vector units of any CPU, MKL's matrix product the widest ones on Intel's alone: half
-    the time on AMD Zen 5. Small products would pay more for the convolution's setting up.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or min(self.weight.shape) < 64 or not torch.backends.mkldnn.is_available():
-            return super().forward(x)
-        # Rows stand for images: with one thread and few images, torch would leave the convolution to MKL after all.
-        pixels = x.reshape(-1, x.shape[-2], 1, x.shape[-1]).permute(0, 3, 1, 2)
-        y = F.conv2d(pixels, self.weight[:, :, None, None], self.bias)
-        return y.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
 
 
 class WindowAttention(nn.Module):

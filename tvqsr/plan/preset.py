@@ -111,6 +111,9 @@ class Runtime(Strict):
     a GPU of its own. What is computed stays the same but for rounding, and that dropout repeats its masks."""
     job_hours: Annotated[Number, Field(gt=0)] = 24.0
     """Most that a training asks a cluster for at a time: one that takes longer goes on in its next attempt."""
+    compile: bool = False
+    """Whether blocks of a training's networks are compiled by torch (minutes, kept for the next attempt), which changes
+    what is computed by rounding alone."""
     checkpoint_seconds: Annotated[Number, Field(gt=0)] = 60.0
     """Time between checkpoints of a training."""
     progress_seconds: Annotated[Number, Field(gt=0)] = 10.0

@@ -54,8 +54,12 @@ class Training(Strict):
     """Decay of the running average of the weights, which is what is saved; 0 saves the last weights."""
     augment: Literal["none", "flip", "dihedral"] = "flip"
     """Left-right flips, or all eight flips and quarter turns."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Lightning Fabric's name of the networks' precision; quantisers and losses are always fp32."""
+    precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"
+    """Of the networks; quantisers and losses are always fp32. `32-true` and `bf16-mixed` are Lightning Fabric's names.
+
+    On GPUs that have TF32, convolutions use it in fp32, too, as torch does unless told otherwise (and the authors did);
+    `tf32` extends that to matrix products.
+    """
 
     @model_validator(mode="after")
     def _check(self) -> Training:
@@ -64,6 +68,11 @@ class Training(Strict):
         if self.crop != "cut" and self.degradation == "prepared":
             raise ValueError(f"crop: `{self.crop}` needs a degradation made in training (`degradation: realesrgan`)")
         return self
+
+    @property
+    def network_precision(self) -> Literal["32-true", "bf16-mixed"]:
+        """Lightning Fabric's name of it, which knows nothing of TF32."""
+        return "32-true" if self.precision == "tf32" else self.precision
 
     @property
     def steps(self) -> int:

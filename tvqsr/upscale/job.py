@@ -102,7 +102,9 @@ def load_network(plan: Plan, run: Run, seed: int) -> Callable[[Pixels], Pixels]:
 def ready(model: Upscaler, gpus: int) -> tuple[Upscaler, torch.device]:
     """A model in inference on the best device there is."""
     device = torch.device("cuda" if gpus and torch.cuda.is_available() else "cpu")
-    return model.to(device).eval().requires_grad_(False), device
+    # Laid out as in training: convolutions run faster so, on CPUs and on GPUs.
+    model.to(device).to(memory_format=torch.channels_last)
+    return model.eval().requires_grad_(False), device
 
 
 def to_unit(pixels: Pixels, device: torch.device) -> Tensor:

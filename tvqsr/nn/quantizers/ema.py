@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from tvqsr.contract import Codebook, Indices
 from tvqsr.nn.across import sum_over_processes
+from tvqsr.nn.nearest import nearest_code
 from tvqsr.nn.quantize import (
     CodeLoss,
     LossConvention,
     Quantized,
     Quantizer,
     maps_of,
-    nearest_code,
     random_rows,
     rows_of,
     straight_through,

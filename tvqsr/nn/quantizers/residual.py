@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from tvqsr.contract import Codebook, Indices
+from tvqsr.nn.nearest import nearest_code
 from tvqsr.nn.quantize import (
     CodeLoss,
     LossConvention,
     Quantized,
     Quantizer,
     maps_of,
-    nearest_code,
     random_rows,
     rows_of,
     straight_through,
