@@ -11,10 +11,10 @@ from tvqsr.efficiency.training import step_flops, training_memory
 from tvqsr.plan import Plan, Run
 
 PEAKS: dict[str, dict[str, float]] = {
-    "h200": {"32-true": 494.5, "bf16-mixed": 989.5},
-    "h100": {"32-true": 494.5, "bf16-mixed": 989.5},
-    "a100": {"32-true": 156.0, "bf16-mixed": 312.0},
-    "rtx4090": {"32-true": 82.6, "bf16-mixed": 165.2},
+    "h200": {"32-true": 494.5, "tf32": 494.5, "bf16-mixed": 989.5},
+    "h100": {"32-true": 494.5, "tf32": 494.5, "bf16-mixed": 989.5},
+    "a100": {"32-true": 156.0, "tf32": 156.0, "bf16-mixed": 312.0},
+    "rtx4090": {"32-true": 82.6, "tf32": 82.6, "bf16-mixed": 165.2},
 }
 """Dense matrix rate by precision, in TFLOP/s, of NVIDIA's data sheets (H100 and A100: SXM); fp32 goes by TF32."""
 SHARE = 0.3
