@@ -18,13 +18,14 @@ import yaml
 
 from tests.benchmarks.inference import inference, large
 from tests.benchmarks.profiled import profiled
+from tests.benchmarks.quality import quality
 from tests.benchmarks.search import TOKENS, search
 from tests.benchmarks.training import CROPS, STAGES, training
 from tvqsr.files import write_json
 from tvqsr.plan.paths import BENCHMARKS
 from tvqsr.provenance import provenance
 
-PARTS = ("search", "inference", "training", "profile", "large")
+PARTS = ("search", "inference", "training", "profile", "large", "quality")
 
 
 def main() -> None:
@@ -36,6 +37,9 @@ def main() -> None:
     told = {"made_by": made_by, "device": options.device, "threads": options.threads, "rounds": options.rounds}
     print(yaml.safe_dump(told, sort_keys=False))
     for part in options.only:
+        if part == "quality" and options.run is None:
+            print("quality: give a finished run with --run\n")
+            continue
         result = _parts(options, device)[part]()
         path = options.into / f"{part}.json"
         write_json(path, told | {part: result})
@@ -56,6 +60,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--crop", type=int, help="side of their HR")
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of the search")
     parser.add_argument("--side", type=int, default=512, help="of the large LR image")
+    parser.add_argument("--run", type=Path, help="finished run, for what bf16 does to its images")
+    parser.add_argument("--entry", default="tvqrap", help="of that run")
     parser.add_argument("--compile", type=Path, metavar="CACHE", help="measure torch.compile, too; keep its code there")
     parser.add_argument("--into", type=Path, default=BENCHMARKS, help="folder of the JSON files")
     return parser.parse_args()
@@ -80,6 +86,7 @@ def _parts(options: argparse.Namespace, device: torch.device) -> dict[str, Calla
             stage for size in options.sizes for stage in profiled(device, rounds, size, stages, crops(size))
         ],
         "large": lambda: large(device, options.side),
+        "quality": lambda: quality(options.run, options.entry),
     }
 
 
