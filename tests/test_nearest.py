@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from tvqsr.efficiency.memory import peak_memory
 from tvqsr.nn import nearest
 from tvqsr.nn.linear import linear
 from tvqsr.nn.nearest import CLOSEST, nearest_code
@@ -112,6 +113,15 @@ def test_memory_is_bounded_whatever_the_number_of_vectors(channels: int) -> None
     assert unbounded.bytes >= 4 * 5000 * 300
     inputs_alone = vectors.untyped_storage().nbytes()
     assert bounded.bytes <= max(4 * 30_000, exact_codebook, inputs_alone)
+
+
+def test_the_process_grows_by_some_chunks_at_most() -> None:
+    """16 MiB of scores at a time, 32 times: what is freed must serve again. torch's own distances take 512 MiB."""
+    vectors, codebook = torch.randn(16_384, 32), torch.randn(8192, 32)
+    grown, reason = peak_memory(lambda: nearest_code(vectors, codebook), torch.device("cpu"))
+    if grown is None:
+        pytest.skip(reason)
+    assert grown < 250
 
 
 def test_no_gradient_is_recorded() -> None:

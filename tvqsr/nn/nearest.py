@@ -32,20 +32,21 @@ def nearest_code(vectors: Tensor, codebook: Tensor, scores: int | None = None) -
     codebook, exact = codebook.float(), codebook.double()
     mean = codebook.mean(dim=0)
     rows = max(1, (scores or SCORES.get(vectors.device.type, SCORES["cuda"])) // len(codebook))
-    found = []
+    # Filled chunk by chunk: small tensors kept between the large ones would keep a CPU's memory from being reused.
+    found = torch.empty(len(vectors), dtype=torch.int64, device=vectors.device)
     with _full_precision(vectors.device):
         centred = codebook - mean
         weight, bias = -centred, _half_norm(centred)
         exact_bias = _half_norm(exact)
-        for part in vectors.split(rows):
+        for part, index in zip(vectors.split(rows), found.split(rows), strict=True):
             score = linear(part.float() - mean, weight, bias)
-            best, index = score.min(dim=1)
+            best, likely = score.min(dim=1)
+            index.copy_(likely)
             if len(codebook) > 1:
-                gap = score.scatter_(1, index[:, None], torch.inf).amin(dim=1) - best
+                gap = score.scatter_(1, likely[:, None], torch.inf).amin(dim=1) - best
                 close = gap.topk(-(-len(part) // CLOSEST), largest=False).indices
                 index[close] = torch.addmm(exact_bias, part[close].double(), exact.t(), alpha=-1).argmin(dim=1)
-            found.append(index)
-    return torch.cat(found)
+    return found
 
 
 def _half_norm(codes: Tensor) -> Tensor:

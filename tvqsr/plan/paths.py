@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = Path("results")
+BENCHMARKS = RESULTS / "benchmarks"
 PLAN_FILE = "plan.json"
 
 
