@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 
 def say(message: str) -> None:
-    """Print one line on stderr at once."""
-    print(message, file=sys.stderr, flush=True)
+    """Print one line on stderr at once.
+
+    Where nobody reads it any more, the work goes on: a cluster's SIGTERM ends `tee` before the training that saves.
+    """
+    with suppress(BrokenPipeError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
