@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 
 def say(message: str) -> None:
@@ -15,8 +16,12 @@ def say(message: str) -> None:
 
 
 def say_oneself(message: str) -> None:
-    """Print one line on stderr at once, whichever process this is."""
-    print(message, file=sys.stderr, flush=True)
+    """Print one line on stderr at once, whichever process this is.
+
+    Where nobody reads it any more, the work goes on: a cluster's SIGTERM ends `tee` before the training that saves.
+    """
+    with suppress(BrokenPipeError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def is_helper() -> bool:

@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,18 @@ Reader = Callable[[Path, Path], Any]
 """Of results and a file in them: what a step gets of the file."""
 
 
+plan_of = cache(stored_plan)
+"""For readers of other files than the plan itself."""
+
+
 def _weights(results: Path, file: Path) -> Any:
-    plan = stored_plan(results)
+    plan = plan_of(results)
     trained = load_trained(plan, plan.run(file.parent.parent.name), int(file.parent.name.removeprefix("seed")))
     return {name: tensor.numpy().tobytes() for name, tensor in trained.weights.items()}
 
 
 def _store(_: Path, file: Path) -> Any:
-    plan = stored_plan(file.parents[2])
+    plan = plan_of(file.parents[2])
     run = next(iter(plan.runs.values()))
     sampler = CropSampler(file.parent, run.training, 0, with_lr=False)
     for photo in sampler.photos:
@@ -92,7 +97,7 @@ def damages(size: int, flips: int, cuts: int, seed: int) -> Iterator[Damage]:
     ends = {*range(min(16, size)), *range(max(0, size - 16), size)}
     for count, cut in ((flips, False), (cuts, True)):
         inner = range(size) if size <= count else drawn.sample(range(size), count)
-        for position in sorted({*inner, *(ends if count >= len(ends) else ())}):
+        for position in sorted({*inner, *ends}):
             yield Damage(position, None if cut else drawn.randrange(8))
 
 

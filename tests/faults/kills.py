@@ -45,7 +45,6 @@ EARLIEST = 5.0
 class Kill:
     """One kill: how many seconds after the start, of what, and which jobs ran."""
 
-    number: int
     what: str
     seconds: float
     running: list[str]
@@ -82,19 +81,18 @@ def undisturbed(folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def killed_round(folder: Path, kills: Iterator[tuple[int, str, float]]) -> Round:
-    """Run the graph to its end, killed at moments from `kills` (number, what, seconds) while there are any."""
+def killed_round(folder: Path, moments: Iterator[tuple[str, float]], kills: int) -> Round:
+    """Run the graph to its end, killed at such `moments` (what, seconds), so many times at most."""
     this = Round()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     while True:
         process = start(folder)
-        planned = next(kills, None)
+        what, seconds = next(moments)
         try:
-            code = process.wait(planned[2] if planned else None)
+            code = process.wait(seconds if len(this.kills) < kills else None)
         except subprocess.TimeoutExpired:
-            assert planned
-            this.kills.append(_kill(process, folder, *planned))
+            this.kills.append(_kill(process, folder, what, seconds))
             say(f"  {this.kills[-1]}")
         else:
             if code == 0:
@@ -110,7 +108,7 @@ def unlock(folder: Path) -> None:
     shutil.rmtree(folder / ".snakemake" / "locks", ignore_errors=True)
 
 
-def _kill(process: subprocess.Popen[bytes], folder: Path, number: int, what: str, seconds: float) -> Kill:
+def _kill(process: subprocess.Popen[bytes], folder: Path, what: str, seconds: float) -> Kill:
     engine = psutil.Process(process.pid)
     below = engine.children(recursive=True)
     jobs = [child for child in below if _step(child)]
@@ -123,7 +121,7 @@ def _kill(process: subprocess.Popen[bytes], folder: Path, number: int, what: str
         except psutil.NoSuchProcess:
             continue
     process.wait()
-    return Kill(number, what, round(seconds, 1), running, done)
+    return Kill(what, round(seconds, 1), running, done)
 
 
 def _step(process: psutil.Process) -> str:
@@ -175,29 +173,26 @@ def differing(one: Path, other: Path) -> tuple[list[str], Counter[str]]:
     return differs, counted
 
 
-def moments(kills: int, seed: int, within: float) -> Iterator[tuple[int, str, float]]:
-    """Number, what and seconds after the start of each kill."""
+def moments_of(seed: int, within: float) -> Iterator[tuple[str, float]]:
+    """What is killed, and how many seconds after the start, without end."""
     drawn = random.Random(seed)  # noqa: S311 (no secret)
-    for number in range(1, kills + 1):
-        what = drawn.choices(list(KINDS), list(KINDS.values()))[0]
-        yield number, what, drawn.uniform(EARLIEST, within)
+    while True:
+        yield drawn.choices(list(KINDS), list(KINDS.values()))[0], drawn.uniform(EARLIEST, within)
 
 
 def run(folder: Path, kills: int, seed: int, within: float) -> dict[str, Any]:
     """All kills, each within so many seconds after a start, and what came of them."""
     if not (folder / "undisturbed" / "results" / "tiny" / "report.html").is_file():
         say(f"undisturbed: {undisturbed(folder / 'undisturbed'):.0f} s")
-    coming, counted = moments(kills, seed, within), Counter[str]()
+    moments, counted = moments_of(seed, within), Counter[str]()
     rounds: list[Round] = []
     while sum(len(this.kills) for this in rounds) < kills:
         place = folder / f"round{len(rounds)}"
-        this = killed_round(place, coming)
+        this = killed_round(place, moments, kills - sum(len(before.kills) for before in rounds))
         psutil.wait_procs(_of(place))
         this.differs, counted = differing(*(root / "results" / "tiny" for root in (folder / "undisturbed", place)))
         rounds.append(this)
         say(f"round {len(rounds)}: {len(this.kills)} kills, {sum(counted.values())} files compared, {this.differs}")
-        if not this.kills:
-            break
         shutil.rmtree(place)
     all_kills = [kill for this in rounds for kill in this.kills]
     return {

@@ -18,8 +18,7 @@ from tvqsr.rows import read_rows, write_rows
 
 @pytest.mark.parametrize("kind", READERS)
 def test_bits_turned_round_and_files_cut_off_are_seen(copy: Path, kind: str) -> None:
-    dear = kind in ("weights", "pixel store")
-    found = swept(copy, kind, flips=2 if dear else 40, cuts=2 if dear else 8)
+    found = swept(copy, kind, flips=40, cuts=8)
     wrong = {what: count for what, count in found.items() if what.startswith("WRONG")}
     assert not wrong
     # Of the sample, next to all must be told; in JSON a bit of a key's first sight may be harmless, of Parquet padding.

@@ -35,6 +35,9 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            # A key that is a list or mapping is refused by the loader itself.
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             # `<<` may stand for several mappings that are merged.
             if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
                 raise yaml.constructor.ConstructorError(

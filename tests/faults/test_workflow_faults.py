@@ -1,0 +1,133 @@
+"""Faults of the whole graph: signals, kills, two Snakemakes in one folder, results that are moved, clocks set back."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT, TINY
+from tests.faults.kills import SMALL, differing, run
+from tests.test_workflow import SNAKEMAKE, jobs, snakemake
+
+pytestmark = pytest.mark.slow
+LONG = ("entries=[vq_rec]", "training={iterations: 300}")
+
+
+def begun(folder: Path, *changes: str) -> subprocess.Popen[str]:
+    """Snakemake in a session of its own, as from a terminal, once its training has told of a step."""
+    options = ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "1", "--config", f"preset={TINY}"]
+    environment = os.environ | {"PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}"}
+    process = subprocess.Popen(
+        [str(word) for word in (SNAKEMAKE, *options, *changes)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if re.search(r"\d+/300  ", line):
+            return process
+    raise AssertionError("ended before a step was told")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_keep_a_checkpoint_and_say_how_to_go_on(tmp_path: Path, number: int) -> None:
+    process = begun(tmp_path, *LONG)
+    os.killpg(process.pid, number)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert re.search(
+        r"vq\.tokenizer seed 0: stopped after step \d+, checkpoint kept; run the same command to go on", said
+    )
+    stopped = int(re.findall(r"stopped after step (\d+)", said)[0])
+    again = snakemake(tmp_path, *LONG)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert re.search(r"resuming at [1-9]\d*/300", again.stdout + again.stderr)
+
+
+def test_two_snakemakes_in_one_folder_and_a_preset_changed_meanwhile(tmp_path: Path) -> None:
+    process = begun(tmp_path, *LONG)
+    plan = tmp_path / "results" / "tiny" / "plan.json"
+    before = plan.read_bytes()
+    second = snakemake(tmp_path, "entries=[vq_rec]", "training={iterations: 3}")
+    assert second.returncode != 0
+    assert "Error: Directory cannot be locked" in second.stdout + second.stderr
+    assert plan.read_bytes() == before, "the jobs of the first go by the plan of the first"
+    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=120)
+    third = snakemake(tmp_path, "entries=[vq_rec]", "training={iterations: 3}")
+    assert third.returncode == 0, third.stderr[-3000:]
+    assert len(list((tmp_path / "results" / "tiny" / "runs").iterdir())) == 2, "the changed training is another run"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    result = snakemake(folder, *SMALL)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+def planned(folder: Path, *changes: str) -> str:
+    result = snakemake(folder, "-n", *SMALL, *changes)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+def test_a_clock_set_back_leaves_nothing_stale(finished: Path, tmp_path: Path) -> None:
+    """Everything is of tomorrow; a training by other code is done today, and all that follows is to be made anew."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    tomorrow = time.time() + 86400
+    for path in (folder / "results").rglob("*"):
+        os.utime(path, (tomorrow, tomorrow))
+    assert "Nothing to be done" in planned(folder)
+    code = tmp_path / "checkout"
+    shutil.copytree(ROOT, code, ignore=shutil.ignore_patterns(".venv", "results", ".git"))
+    loop = code / "tvqsr" / "train" / "loop.py"
+    loop.write_text(loop.read_text() + "\n\nOTHER_CODE = 1\n")
+    command = [str(SNAKEMAKE), "--snakefile", str(code / "Snakefile"), "--directory", str(folder), "--cores", "1"]
+    config = ["--config", f"preset={code / 'tests' / 'presets' / 'tiny.yaml'}", *SMALL]
+    environment = os.environ | {"PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}", "PYTHONPATH": str(code)}
+
+    def other(*words: str) -> str:
+        told = subprocess.run([*command, *words, *config], env=environment, capture_output=True, text=True, check=True)
+        return told.stdout + told.stderr
+
+    runs = sorted(path.name for path in (folder / "results" / "tiny" / "runs").iterdir())
+    for run_name in runs:
+        weights = folder / "results" / "tiny" / "runs" / run_name / "seed0" / "weights.safetensors"
+        other("--nolock", str(weights.relative_to(folder)))
+        assert weights.stat().st_mtime < tomorrow
+    stale = jobs(other("-n"))
+    assert {"upscale": 2, "score": 2}.items() <= {
+        key: min(2, stale.get(key, 0)) for key in ("upscale", "score")
+    }.items()
+    assert stale.get("train", 0) == 0
+
+
+def test_results_that_were_moved_are_gone_on_with(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "results", tmp_path / "elsewhere" / "results")
+    moved = tmp_path / "elsewhere"
+    assert snakemake(moved, *SMALL).returncode == 0
+    assert differing(finished / "results" / "tiny", moved / "results" / "tiny")[0] == []
+    scores = "results/tiny/scores/vq/seed0/photos_test.parquet"
+    assert pd.read_parquet(moved / scores).equals(pd.read_parquet(finished / scores))
+
+
+def test_three_kills_change_nothing(tmp_path: Path) -> None:
+    result = run(tmp_path, 3, 0, 30.0)
+    assert result["kills"] == 3
+    assert result["differing_files"] == []
+    assert sum(result["compared"].values()) > 20
