@@ -49,7 +49,7 @@ def test_ctrl_c_and_sigterm_keep_a_checkpoint_and_say_how_to_go_on(tmp_path: Pat
     assert re.search(
         r"vq\.tokenizer seed 0: stopped after step \d+, checkpoint kept; run the same command to go on", said
     )
-    stopped = int(re.findall(r"stopped after step (\d+)", said)[0])
+    assert int(re.findall(r"stopped after step (\d+)", said)[0])
     again = snakemake(tmp_path, *LONG)
     assert again.returncode == 0, again.stderr[-3000:]
     assert re.search(r"resuming at [1-9]\d*/300", again.stdout + again.stderr)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from tvqsr.contract import Stage
 from tvqsr.data.crops import Batch
@@ -81,11 +82,11 @@ def saved_bytes(stage: Stage, player: str, batch_size: int, hr_crop: int, step: 
 def step_flops(stage: Stage, batch_size: int, hr_crop: int, step: int) -> int:
     """Floating-point operations of a step, of all players, forward and backward: two for each multiply-add.
 
-    Counted by torch's FlopCounterMode: convolutions, matrix products and attention. Left out: the optimiser, norms,
-    pointwise work.
+    Counted by torch's formulas: convolutions, matrix products and attention. Left out: the optimiser, norms, pointwise
+    work.
     """
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
+        with FakeTensorMode(allow_non_fake_inputs=True), _Operations() as counted:
             batch = _noise(batch_size, hr_crop)
             for player in stage.players:
                 _let_move(stage, player)
@@ -94,7 +95,26 @@ def step_flops(stage: Stage, batch_size: int, hr_crop: int, step: int) -> int:
                     torch.autograd.grad(torch.stack(list(losses.values())).sum(), moved, allow_unused=True)
     finally:
         forget_masks()
-    return counter.get_total_flops()
+    return counted.flops
+
+
+class _Operations(TorchDispatchMode):
+    """Adds up what is computed under it.
+
+    FlopCounterMode does so module by module, and cannot follow a parameter that is a module's input back to it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if formula := flop_registry.get(func._overloadpacket):
+            self.flops += formula(*args, **(kwargs or {}), out_val=made)
+        return made
 
 
 def _noise(batch_size: int, hr_crop: int) -> Batch:

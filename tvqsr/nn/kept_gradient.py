@@ -18,8 +18,7 @@ def with_kept_gradient(loss: Callable[[Tensor], Tensor], image: Tensor) -> Tenso
     if not (torch.is_grad_enabled() and image.requires_grad):
         return loss(image)
     leaf = image.detach().requires_grad_()
-    # A view, since torch's FlopCounterMode cannot follow a leaf into `autograd.grad`.
-    value = loss(leaf.view_as(leaf))
+    value = loss(leaf)
     (gradient,) = torch.autograd.grad(value, leaf)
     return _Kept.apply(image, value.detach(), gradient)
 
