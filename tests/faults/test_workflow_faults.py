@@ -48,9 +48,7 @@ def test_ctrl_c_and_sigterm_keep_a_checkpoint_and_say_how_to_go_on(tmp_path: Pat
     assert process.returncode != 0
     if number == signal.SIGINT:
         # SIGTERM ends `tee`, too, which would print it.
-        assert re.search(
-            r"tokenizer seed 0: stopped after step \d+, checkpoint kept; run the same command to go on", said
-        )
+        assert re.search(r"seed 0: stopped after step \d+, checkpoint kept; run the same command to go on", said)
     again = snakemake(tmp_path, *LONG)
     assert again.returncode == 0, again.stderr[-3000:]
     assert re.search(r"resuming at [1-9]\d*/300", again.stdout + again.stderr)
