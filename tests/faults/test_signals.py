@@ -42,7 +42,7 @@ def test_where_nobody_reads_what_is_said_the_work_goes_on() -> None:
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=write, text=True
     )
     os.close(write)
-    assert os.read(read, 100) == b"one\n"
-    os.close(read)
+    with os.fdopen(read) as heard:
+        assert heard.readline() == "one\n"
     out, _ = process.communicate("\n")
     assert out == "saved\n"

