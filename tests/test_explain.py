@@ -15,6 +15,7 @@ from tests.scoring import score_of
 from tvqsr.data.images import Pixels, read_image
 from tvqsr.score.explain import CHANNELS, Reported, explain
 from tvqsr.score.picture import cropped
+from tvqsr.score.protocols import BY_FORMULA
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def row(folders: tuple[Path, Path], samples: str, crop: int) -> dict[str, float]
     pairs = [(file.stem, sr / file.name, file) for file in sorted(hr.iterdir())]
     table = explain(pairs, [Reported("26.85"), Reported("0.75")], [0, 4])
     found = table[(table.samples == samples) & (table.crop == crop)]
-    return {name: float(found[name].iloc[0]) for name in ("psnr", "ssim")}
+    return {name: float(found[name].iloc[0]) for name in ("psnr", "ssim", "ssim_pyiqa")}
 
 
 @pytest.mark.parametrize("crop", [0, 4])
@@ -70,7 +71,7 @@ def test_luma_against_pyiqa(folders: tuple[Path, Path], space: str, luma: str, c
         for pair in images(folders)
     ]
     assert row(folders, luma, crop)["psnr"] == pytest.approx(np.mean([float(psnr(*pair)) for pair in pairs]), abs=1e-4)
-    rounded = row(folders, f"{luma}, rounded", crop)["ssim"]
+    rounded = row(folders, f"{luma}, rounded", crop)["ssim_pyiqa"]
     assert rounded == pytest.approx(np.mean([float(ssim(*pair)) for pair in pairs]), abs=1e-4)
 
 
@@ -100,6 +101,53 @@ def test_two_numbers_of_one_paper_are_looked_for_together(folders: tuple[Path, P
     shown = tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", psnr, "--reported", ssim).stdout
     (line,) = [line for line in shown.splitlines() if f"{psnr}, {ssim}" in line]
     assert line.startswith("| RGB")
+
+
+BY_PROTOCOL = {
+    "psnr_y": "Y of BT.601",
+    "ssim_y": "Y of BT.601",
+    "psnr_rgb": "RGB",
+    "ssim_rgb": "RGB",
+    "psnr_y_pyiqa": "Y of BT.601",
+    "ssim_y_pyiqa": "Y of BT.601, rounded",
+    "psnr_yiq": "Y of YIQ",
+    "ssim_yiq": "Y of YIQ, rounded",
+}
+
+
+@pytest.fixture
+def negatives(tmp_path: Path) -> tuple[Path, Path]:
+    """Noise of another seed instead of texture: half the structure terms are negative."""
+    import skimage
+
+    photo = read_image(Path(skimage.__file__).parent / "data" / "chelsea.png")[60:161, 90:203]
+    sr = np.random.default_rng(0).integers(0, 256, photo.shape, dtype=np.uint8)
+    for folder, pixels in (("hr", photo), ("sr", sr)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(pixels).save(tmp_path / folder / "p.png")
+    return tmp_path / "sr", tmp_path / "hr"
+
+
+def test_every_protocol_of_psnr_and_ssim_is_listed() -> None:
+    told = {protocol.name for protocol in BY_FORMULA if protocol.title.startswith(("PSNR", "SSIM"))}
+    assert told == set(BY_PROTOCOL)
+
+
+@pytest.mark.parametrize("protocol", BY_PROTOCOL)
+def test_each_protocol_is_named_for_its_own_value(negatives: tuple[Path, Path], tvqsr: Command, protocol: str) -> None:
+    """To six digits, where each is another number: it alone is named."""
+    number = f"{score_of(protocol, *images(negatives)[0]):.6f}"
+    shown = tvqsr("explain-score", "--sr", negatives[0], "--hr", negatives[1], "--reported", number).stdout
+    way = " (pyiqa: negative structure 0)" if protocol in ("ssim_y_pyiqa", "ssim_yiq") else ""
+    assert f"{number} is given by: {BY_PROTOCOL[protocol]}, crop 0{way}" in shown.splitlines()
+
+
+def test_zeros_at_the_end_are_kept(negatives: tuple[Path, Path], tvqsr: Command) -> None:
+    """Of the numbers reported and of those computed, which have four digits."""
+    table = tvqsr("explain-score", "--sr", negatives[1], "--hr", negatives[1], "--reported", "1.000").stdout
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["samples", "crop", "ssim", "ssim (pyiqa: negative structure 0)", "gives"]
+    assert all(cells[2:] == ["1.0000", "1.0000", "1.000"] for cells in rows[1:])
 
 
 def test_a_number_that_nothing_gives_is_told_with_the_nearest(folders: tuple[Path, Path], tvqsr: Command) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import inspect
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +28,7 @@ from tvqsr.score import any_metric, learned
 from tvqsr.score.learned import PyiqaMetric
 from tvqsr.score.picture import Picture
 from tvqsr.score.protocols import protocols
+from tvqsr.score.pyiqa_classes import pyiqa_class
 
 
 @pytest.fixture
@@ -53,11 +58,53 @@ def test_every_definition_tells_the_options_of_pyiqas_list() -> None:
         (protocol,) = protocols([f"pyiqa:{name}"], "here")
         options = {key: value for key, value in about["metric_opts"].items() if key != "type"}
         words = ", ".join(f"{key}={value!r}" for key, value in options.items())
-        assert f": {about['metric_opts']['type']}({words}), 8-bit RGB is given" in protocol.definition
+        assert f": {about['metric_opts']['type']}({words}), " in protocol.definition
         told[name] = protocol.about(4)
     assert len(told) == len(listed_metrics()) - 4
     assert str(told["lpips"]["definition"]).startswith("pyiqa `lpips`: LPIPS(net='alex', version='0.1'), ")
     assert all(all(about[key] for key in ("colours", "rounding", "network", "library")) for about in told.values())
+
+
+def test_definitions_tell_the_defaults_of_pyiqas_classes() -> None:
+    """By Python's own account of each class that can be imported here, and no option twice."""
+    import pyiqa.archs
+    from pyiqa.default_model_configs import DEFAULT_CONFIGS
+
+    compared = 0
+    for name, about in DEFAULT_CONFIGS.items():
+        kind = about["metric_opts"]["type"]
+        try:
+            pyiqa.archs._lazy_import_arch(kind)
+        except ImportError:  # icecream, or what openai-clip takes from setuptools
+            continue
+        found = pyiqa.archs.ARCH_REGISTRY.get(kind)
+        listed = pyiqa_class(kind).defaults
+        stated = {} if "__init__" not in vars(found) else inspect.signature(found).parameters
+        assert list(listed) == [key for key, about in stated.items() if about.default is not about.empty]
+        for key, text in listed.items():
+            with contextlib.suppress(ValueError):  # a constant by its name
+                assert ast.literal_eval(text) == stated[key].default, (name, key)
+                compared += 1
+    assert compared > 200
+
+
+def test_colours_are_told_as_they_are() -> None:
+    """Whether luma is taken, and by which matrix, by the list of metrics where it says so and else by the class."""
+    ssim, pi, lpips = protocols(["pyiqa:ssim", "pyiqa:pi", "pyiqa:lpips"], "here")
+    assert "test_y_channel=True, color_space='yiq'" in ssim.colours
+    assert "SSIM(downsample=False, test_y_channel=True), by default channels=3, color_space='yiq'" in ssim.definition
+    assert ssim.definition.count("test_y_channel") == 1
+    assert "color_space='ycbcr'" in pi.colours
+    assert "color_space" not in lpips.colours
+
+
+def test_versions_of_the_libraries_that_a_metric_is_built_on_are_told() -> None:
+    wanted = {"gmsd": (), "lpips": ("torchvision",), "maniqa": ("timm",), "clipscore": ("openai-clip",)}
+    for name, libraries in wanted.items():
+        (protocol,) = protocols([f"pyiqa:{name}"], "here")
+        told = str(protocol.about(4)["library"]).split(", ")
+        assert {f"{library} {version(library)}" for library in ("pyiqa", "torch", *libraries)} <= set(told), name
+        assert name == "maniqa" or not any(line.startswith("timm ") for line in told)
 
 
 def test_pyiqa_goes_by_the_options_that_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,16 +11,19 @@ from threading import Lock
 from typing import Any, NoReturn
 from unittest.mock import patch
 
-from tvqsr.plan.pyiqa_metrics import PREFIX, listed_metric
+from tvqsr.plan.pyiqa_metrics import PREFIX, ListedMetric, listed_metric
 from tvqsr.score.learned import PyiqaMetric, exact, unit
 from tvqsr.score.picture import Picture
 from tvqsr.score.protocol import Protocol, UnfitError
+from tvqsr.score.pyiqa_classes import PyiqaClass, pyiqa_class
 
 FAILURES = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ImportError)
 """What pyiqa and its libraries raise where weights, packages or a fitting image are missing."""
 PYIQAS = "by pyiqa's defaults"
 GIVEN = f"8-bit RGB is given, all else {PYIQAS}"
-"""All that is known of samples and networks beside the options of pyiqa's list."""
+"""All that is known of samples and networks beside the options of pyiqa's list and its classes' defaults."""
+OF_COLOURS = ("test_y_channel", "color_space")
+"""Options that say which samples are compared, and of which matrix."""
 TURN = Lock()
 """Whose turn it is: metrics that look at random crops take the generators of the whole process."""
 
@@ -55,22 +58,35 @@ class AnyMetric:
 def any_of_pyiqa(name: str) -> Protocol:
     """The protocol `pyiqa:NAME`. Raises UserError for a name that pyiqa does not have."""
     listed = listed_metric(name, "protocols")
+    found = pyiqa_class(listed.kind)
     metric = AnyMetric(PyiqaMetric(listed.name))
     reference = "" if listed.needs_hr else ", no reference"
     return Protocol(
         name,
         f"{listed.name} (pyiqa)",
         listed.higher_is_better,
-        f"pyiqa `{listed.name}`: {listed}, {GIVEN}, whole image{reference}",
+        f"pyiqa `{listed.name}`: {listed}{_defaults(listed, found)}, {GIVEN}, whole image{reference}",
         4,
-        colours=GIVEN,
+        colours=_colours(listed, found),
         rounding=GIVEN,
         network=PYIQAS,
-        library=("pyiqa", "torch"),
+        library=tuple(dict.fromkeys(("pyiqa", "torch", *found.libraries))),
         load=metric.load,
         of_pair=metric.of_pair if listed.needs_hr else None,
         of_image=None if listed.needs_hr else metric.of_image,
     )
+
+
+def _defaults(listed: ListedMetric, found: PyiqaClass) -> str:
+    """What pyiqa's list leaves to the class."""
+    left = {key: value for key, value in found.defaults.items() if key not in listed.options}
+    return f", by default {', '.join(f'{key}={value}' for key, value in left.items())}" if left else ""
+
+
+def _colours(listed: ListedMetric, found: PyiqaClass) -> str:
+    options = {**found.defaults, **{key: repr(value) for key, value in listed.options.items()}}
+    told = [f"{key}={options[key]}" for key in OF_COLOURS if key in options]
+    return f"8-bit RGB is given, {', '.join(told)}, all else {PYIQAS}" if told else GIVEN
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 Papers seldom tell them. Conventions differ in the samples compared (RGB, or luma: of BT.601 in the range 16 to 235, as
 MATLAB and BasicSR have it; of YIQ in the full range, as pyiqa by default), in whether luma is rounded to 8 bits (MATLAB
-on 8-bit images) and in the border that is left out. Values are means over images.
+on 8-bit images), in the border that is left out and, of SSIM, in whether negative structure terms count as 0 (pyiqa).
+Values are means over images.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ CHANNELS: dict[str, Callable[[Pixels], Samples]] = {
     "Y of YIQ, rounded": YIQ_ROUNDED.convert,
 }
 """What is compared."""
+FLOORED = "pyiqa: negative structure 0"
+"""The second way that SSIM is computed, beside the definition's."""
+COLUMNS = {"psnr": {"psnr": ""}, "ssim": {"ssim": "", "ssim_pyiqa": FLOORED}}
+"""Of each measure, the table's columns, and what sets them apart."""
 
 
 @dataclass(frozen=True)
@@ -70,39 +75,47 @@ def reported_of(text: str) -> Reported:
 
 
 def explain(pairs: Sequence[PairFiles], reported: Sequence[Reported], crops: Sequence[int]) -> pd.DataFrame:
-    """One row per convention: `samples`, `crop`, the measures that something reported is of, and `gives`, as printed.
+    """One row per convention: `samples`, `crop`, the columns of what is reported, and `gives`, the numbers as printed.
+
+    Columns are `psnr`, in dB, and `ssim` and `ssim_pyiqa`.
 
     Raises UserError for images of different sizes, or too small for a crop.
     """
-    measures = [name for name in ("psnr", "ssim") if any(number.measure == name for number in reported)]
+    measures = [name for name in COLUMNS if any(number.measure == name for number in reported)]
     each = list(in_order(partial(_of_pair, measures=measures, crops=crops), pairs, len(os.sched_getaffinity(0))))
     table = pd.DataFrame([row for rows in each for row in rows])
-    means = table.groupby(["samples", "crop"], sort=False, as_index=False)[measures].mean()
+    columns = [column for measure in measures for column in COLUMNS[measure]]
+    means = table.groupby(["samples", "crop"], sort=False, as_index=False)[columns].mean()
     means["gives"] = [_given(row, reported) for row in means.to_dict("records")]
     return means
 
 
 def told(table: pd.DataFrame, reported: Sequence[Reported]) -> str:
     """The table and a sentence for each reported number."""
-    shown = table.to_markdown(index=False, floatfmt=("", "", *(".4f" for _ in table.columns[2:-1]), ""))
-    return "\n".join([shown, "", *(_sentence(table, number) for number in reported)])
+    # As text: a parser of numbers would drop the last zeros of those that are reported.
+    columns = {column: about for names in COLUMNS.values() for column, about in names.items() if column in table}
+    shown = table.assign(**{column: table[column].map("{:.4f}".format) for column in columns})
+    headers = {column: f"ssim ({about})" for column, about in columns.items() if about}
+    text = shown.rename(columns=headers).to_markdown(index=False, disable_numparse=True)
+    return "\n".join([text, "", *(_sentence(table, number) for number in reported)])
 
 
 def _given(row: dict[Any, Any], reported: Sequence[Reported]) -> str:
-    return ", ".join(number.text for number in reported if number.is_given_by(row[number.measure]))
+    return ", ".join(
+        number.text for number in reported if any(number.is_given_by(row[column]) for column in COLUMNS[number.measure])
+    )
 
 
 def _sentence(table: pd.DataFrame, number: Reported) -> str:
-    rows = table.to_dict("records")
-    if giving := [_named(row) for row in rows if number.is_given_by(row[number.measure])]:
+    ways = {
+        f"{row['samples']}, crop {row['crop']}{f' ({about})' if about else ''}": row[column]
+        for row in table.to_dict("records")
+        for column, about in COLUMNS[number.measure].items()
+    }
+    if giving := [way for way, value in ways.items() if number.is_given_by(value)]:
         return f"{number.text} is given by: {'; '.join(giving)}"
-    nearest = min(rows, key=lambda row: abs(row[number.measure] - number.value))
-    off = nearest[number.measure] - number.value
-    return f"{number.text} is given by none of these; nearest is {_named(nearest)} ({off:+.4f})"
-
-
-def _named(row: dict[Any, Any]) -> str:
-    return f"{row['samples']}, crop {row['crop']}"
+    nearest = min(ways, key=lambda way: abs(ways[way] - number.value))
+    return f"{number.text} is given by none of these; nearest is {nearest} ({ways[nearest] - number.value:+.4f})"
 
 
 def _of_pair(pair: PairFiles, measures: Sequence[str], crops: Sequence[int]) -> list[dict[str, Any]]:
@@ -122,14 +135,15 @@ def _of_pair(pair: PairFiles, measures: Sequence[str], crops: Sequence[int]) -> 
 def _of_samples(
     name: str, sr: Samples, hr: Samples, measures: Sequence[str], crops: Sequence[int]
 ) -> list[dict[str, Any]]:
-    similar = ssim_map(moments(sr), moments(hr)) if "ssim" in measures else None
+    similar: dict[str, Samples] = {}
+    if "ssim" in measures:
+        x, y = moments(sr), moments(hr)
+        similar = {"ssim": ssim_map(x, y), "ssim_pyiqa": ssim_map(x, y, least_structure=0.0)}
     rows: list[dict[str, Any]] = []
     for crop in crops:
         row: dict[str, Any] = {"samples": name, "crop": crop}
         if "psnr" in measures:
             row["psnr"] = psnr_of(cropped(sr, crop), cropped(hr, crop))
-        if similar is not None:
-            # A window that lies within the cropped image sees what it sees in the whole one.
-            row["ssim"] = float(cropped(similar, crop).mean())
-        rows.append(row)
+        # A window that lies within the cropped image sees what it sees in the whole one.
+        rows.append(row | {column: float(cropped(found, crop).mean()) for column, found in similar.items()})
     return rows
