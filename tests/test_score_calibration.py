@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from tests.calibration import IN_PYIQA, OFFICIAL, missing, pyiqas, rows
 from tests.conftest import shared
-from tests.scoring import official, real_pairs, score_of
+from tests.scoring import real_pairs, score_of
 from tvqsr.data.images import Pixels
-from tvqsr.plan.protocols import absent
-
-OFFICIAL = {
-    # protocol: official metric, absolute tolerance, relative tolerance
-    "psnr_rgb": ("psnr", 5e-3, 0),  # printed with 2 digits
-    # MATLAB rounds colours otherwise: pyiqa's own numbers, equal to these within 1e-4, are as far away.
-    "ssim_yiq": ("ssim", 5e-4, 0),
-    # MATLAB's scales are filtered otherwise; likewise.
-    "ms_ssim": ("ms_ssim", 5e-3, 0),
-    "lpips_alex": ("lpips", 1e-4, 0),
-    "dists": ("dists", 0, 1e-2),
-    "niqe": ("niqe", 0, 1e-2),
-    "musiq": ("musiq", 0, 1e-2),
-    "pyiqa:cw_ssim": ("cw_ssim", 2e-3, 0),
-    "pyiqa:fsim": ("fsim", 1e-3, 0),
-    "pyiqa:gmsd": ("gmsd", 1e-4, 0),
-    "pyiqa:nlpd": ("nlpd", 6e-3, 0),
-    "pyiqa:vif": ("vif", 1e-3, 0),
-    "pyiqa:vsi": ("vsi", 1.3e-2, 0),
-    "pyiqa:mad": ("mad", 0, 1e-2),
-    "pyiqa:piqe": ("piqe", 0, 1e-2),
-    "pyiqa:entropy": ("entropy", 1e-3, 0),
-}
-"""Rows of `official_values.csv` and what should be them; where weights are absent, the test is skipped."""
-IN_PYIQA: dict[str, tuple[str, dict[str, Any], float]] = {
-    # protocol: pyiqa's metric and options, absolute tolerance
-    "psnr_y_pyiqa": ("psnr", {"test_y_channel": True, "color_space": "ycbcr"}, 1e-4),
-    "ssim_y_pyiqa": ("ssim", {"test_y_channel": True, "color_space": "ycbcr"}, 1e-4),
-    "psnr_yiq": ("psnr", {"test_y_channel": True}, 1e-4),
-    "ssim_yiq": ("ssim", {"test_y_channel": True}, 1e-4),
-    "psnr_rgb": ("psnr", {}, 1e-4),
-    "ms_ssim": ("ms_ssim", {}, 1e-4),
-    "lpips_alex": ("lpips", {}, 1e-5),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -82,22 +48,17 @@ SLOW = ("pyiqa:cw_ssim", "pyiqa:mad")
     "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in OFFICIAL]
 )
 def test_the_official_values(name: str) -> None:
-    if missing := [] if name.startswith("pyiqa:") else absent(name):
-        pytest.skip(f"needs {', '.join(map(str, missing))}")
-    metric, absolute, relative = OFFICIAL[name]
-    found = [score_of(name, sr, hr) for sr, hr in real_pairs()[:5]]
-    assert found == pytest.approx(official(metric), abs=absolute, rel=relative)
+    if lacking := missing(name):
+        pytest.skip(f"needs {', '.join(map(str, lacking))}")
+    about, found = OFFICIAL[name], rows(name)
+    expected = [row.official for row in found]
+    assert [row.ours for row in found] == pytest.approx(expected, abs=about.absolute, rel=about.relative)
 
 
 @pytest.mark.parametrize("name", IN_PYIQA)
 def test_pyiqa_gives_the_same_numbers(name: str) -> None:
-    import pyiqa
-
-    metric, options, tolerance = IN_PYIQA[name]
-    theirs = pyiqa.create_metric(metric, device="cpu", **options)
     for told, sr, hr in pairs():
-        images = [torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255 for image in (sr, hr)]
-        assert score_of(name, sr, hr) == pytest.approx(float(theirs(*images)), abs=tolerance), told
+        assert score_of(name, sr, hr) == pytest.approx(pyiqas(name, sr, hr), abs=IN_PYIQA[name].absolute), told
 
 
 @pytest.mark.parametrize("network", ["alex", "squeeze"])
