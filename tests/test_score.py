@@ -187,6 +187,9 @@ def test_an_image_too_small_for_a_protocol_is_na_and_all_else_is_scored(
     assert told["images"]["a"]["ssim_y"] is told["images"]["a"]["ms_ssim"] is None
     assert told["images"]["d"] == {"psnr_y": 80, "ssim_y": pytest.approx(1), "ms_ssim": pytest.approx(1)}
     assert told["protocols"]["ssim_y"]["n"] == told["protocols"]["ms_ssim"]["n"] == 1
+    too_small = "too small: 161 pixels a side are needed"
+    assert told["protocols"]["ms_ssim"]["lacking"] == dict.fromkeys(told["images"].keys() - {"d"}, too_small)
+    assert told["protocols"]["psnr_y"]["lacking"] == {}
     for folder in folders:
         (folder / "d.png").unlink()
     told = json.loads(tvqsr("score", "--sr", folders[0], "--hr", folders[1], "--crop", 15, *words).stdout)["protocols"]

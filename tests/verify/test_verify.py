@@ -10,14 +10,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.conftest import Command, shared
-from tests.verify.breaking import BROKEN, EVERY, change, failures, swapped_image
+from tests.conftest import ROOT, Command, shared
+from tests.verify.breaking import BROKEN, EVERY, change, failures, swapped_image, told_as
 from tvqsr.cli import main
 from tvqsr.files import read_json, sha256
 from tvqsr.report.publish import publish
+from tvqsr.verify.cells import Cell
 from tvqsr.verify.outcome import Outcome
 from tvqsr.verify.report import same_table
 from tvqsr.verify.sample import Sample
+from tvqsr.verify.verdicts import same_verdict
 from tvqsr.verify.verify import verify
 
 
@@ -115,6 +117,7 @@ def test_other_layouts_are_told_and_their_numbers_compared() -> None:
     assert compare("csv", stored, made, same_version=True) == "failed"
     assert compare("csv", stored, made.replace("1.0000000001", "1.1")) == "failed"
     assert compare("md", "| A |\n| 1 |\n", "| B |\n| 1 |\n") == "not checked"
+    assert compare("md", "| A |\n| 1 |\n", "| B |\n| 1 |\n", same_version=True) == "failed"
     assert compare("md", "Old words\n| A |\n| 1 |\n", "New words\n| A |\n| 1 |\n") == "not checked"
     assert compare("md", "Old words\n| A |\n| 1 |\n", "New words\n| A |\n| 1 |\n", same_version=True) == "failed"
     assert compare("md", "Old words\n| A |\n| 2 |\n", "New words\n| A |\n| 1 |\n") == "failed"
@@ -128,6 +131,96 @@ def test_other_words_of_another_version_are_no_failure(bundle: Path, monkeypatch
     assert not [outcome for outcome in outcomes if outcome.status == "failed"]
     told = {outcome.check for outcome in outcomes if "worded otherwise" in outcome.why}
     assert told == {"tables", "verdicts"}
+
+
+@pytest.mark.parametrize("kind", ["md", "tex", "intervals.tex"])
+def test_means_are_looked_for_in_another_layout(kind: str) -> None:
+    cells = [Cell("a", "A & B", "psnr_y", 24.654, 2), Cell("c", "C", "psnr_y", -0.001, 2)]
+    rows = [r"A \& B~\cite{one} & 1 & \textbf{24.65} [20.00, 30.00] \\", r"C & 2 & 0.00 \\"]
+    text = "\\toprule\nEntry & K & PSNR \\\\\n" + "\n".join(rows)
+    if kind == "md":
+        text = "| Entry | K | PSNR |\n| A & B | 1 | **24.65** [20.00, 30.00] |\n| C | 2 | 0.00 |\n"
+    header = text.replace("PSNR", "PSNR-Y")
+
+    def status(stored: str) -> str:
+        return same_table("t", kind, stored, header, False, cells).status
+
+    assert status(text) == "not checked"
+    assert status(text.replace("24.65", "24.7")) == "not checked"
+    assert status(text.replace("24.65", "24.66")) == "failed"
+    assert status(text.replace("24.65", "25")) == "failed"
+    swapped = text.replace("24.65", "none").replace("0.00 ", "24.65 ").replace("none", "0.00")
+    assert status(swapped) == "failed"
+
+
+def published() -> list[Path]:
+    return sorted(path.parent for path in (ROOT / "results/published").rglob("plan.json"))
+
+
+@pytest.mark.parametrize("place", published(), ids=lambda place: place.name)
+def test_what_we_published_is_in_order(place: Path) -> None:
+    outcomes = verify(place, Sample(0, 0))
+    assert [outcome for outcome in outcomes if outcome.status == "failed"] == []
+    fine = {outcome.check for outcome in outcomes if outcome.status == "ok"}
+    assert "plan" in fine
+    if (place / "scores").is_dir():
+        assert fine >= {"scores", "provenance", "verdicts"}
+
+
+def test_something_with_scores_is_published() -> None:
+    assert any((place / "scores").is_dir() for place in published())
+
+
+def _as_of_another_version(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tvqsr.verify.records.own_commit", lambda: "1" * 40)
+    for command in ("table", "claims"):
+        assert main([command, str(bundle), *(["main"] if command == "table" else [])]) == 0
+
+
+def test_what_another_version_called_its_protocols_is_no_failure(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"title": "PSNR of old", "colours": "grey", "rounding": "as it was", "network": "of old"}
+    told_as(**words, decimals=1)(bundle)
+    _as_of_another_version(bundle, monkeypatch)
+    outcomes = verify(bundle, EVERY)
+    assert [outcome for outcome in outcomes if outcome.status == "failed"] == []
+    whys = " ".join(outcome.why for outcome in outcomes if outcome.check == "scores")
+    assert all(f"has {key} `{value}`, where this version writes" in whys for key, value in words.items())
+
+
+@pytest.mark.parametrize("turned", [{"higher_is_better": False}, {"crop": 7}])
+def test_what_no_version_may_change_is_a_failure(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, turned: dict[str, Any]
+) -> None:
+    told_as(**turned)(bundle)
+    _as_of_another_version(bundle, monkeypatch)
+    assert "scores" in failures(bundle)
+
+
+def _row(verdict: str, measured: str = "a 2.0, b 1.0") -> pd.Series:
+    return pd.Series({"verdict": verdict, "measured": measured, "reported": "", "why": "", "instead": ""})
+
+
+@pytest.mark.parametrize(
+    ("stored", "made", "status"),
+    [
+        (_row("ordering holds"), _row("undecided"), "not checked"),
+        (_row("reproduced"), _row("differs"), "not checked"),
+        (_row("ordering holds"), _row("ordering reversed"), "failed"),
+        (_row("reversed without interval"), _row("ordering holds"), "failed"),
+        (_row("ordering holds", "n/a"), _row("not run", "n/a"), "failed"),
+        (_row("published value unknown", "n/a"), _row("not run", "n/a"), "not checked"),
+        (_row("undecided", "a 3.0, b 1.0"), _row("undecided"), "failed"),
+    ],
+)
+def test_rules_of_another_version_may_decide_otherwise_by_the_same_numbers(
+    stored: pd.Series, made: pd.Series, status: str
+) -> None:
+    found = same_verdict("c", stored, made, same_version=False)
+    assert found.status == status
+    assert same_verdict("c", stored, made, same_version=True).status == "failed"
+    if stored.verdict != made.verdict:
+        assert stored.verdict in found.why
+        assert made.verdict in found.why
 
 
 def _rescored(bundle: Path, sample: Sample) -> list[Outcome]:

@@ -17,6 +17,7 @@ from tvqsr.report.cells import cell, emphasised, shown_protocols
 from tvqsr.report.marks import mark_notes, marked
 from tvqsr.report.notes import error_notes, incomplete_notes, notes, rivals
 from tvqsr.report.scores import load_scores, row_of, summarise
+from tvqsr.report.stored import read_table
 
 SPREAD = "Mean over images [95% bootstrap interval over images] ± standard deviation over seeds."
 KINDS = ("csv", "md", "tex", "intervals.tex")
@@ -103,10 +104,7 @@ def _subject(plan: Plan, table: TableSpec, testset: str, summary: pd.DataFrame) 
 
 def compact(plan: Plan, testset: str) -> str:
     """A table for the terminal: means over images and seeds, without intervals."""
-    path = plan.paths.table("main", testset, "csv")
-    if not path.is_file():
-        raise UserError(f"{path}: missing; run snakemake to the end first")
-    summary = pd.read_csv(path)
+    summary = read_table(plan.paths.table("main", testset, "csv"))
     means = grid(plan, summary.assign(low=float("nan"), error=float("nan"), seed_sd=float("nan")))
     return f"{testset}, means\n\n{means.to_markdown(index=False, disable_numparse=True)}"
 

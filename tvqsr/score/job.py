@@ -85,8 +85,9 @@ def score_folders(
 ) -> list[dict[str, Any]]:
     """Scores of folders of images, each paired by name with one of references; without HR, of the images alone.
 
-    For each folder `{"protocols": {name: {mean, ci95, n, ...}}, "images": {name: {protocol: value}}}`; of a protocol,
-    `about` is all that tells it from others. One whose weights are absent has mean and ci95 null and a `reason`.
+    For each folder `{"protocols": {name: {mean, ci95, n, lacking, ...}}, "images": {name: {protocol: value}}}`; of a
+    protocol, `about` is all that tells it from others, and `lacking` says of each image without a number, why. One
+    whose weights are absent has mean and ci95 null and a `reason`.
     Raises UserError for a protocol that needs HR where none is given, and for folders that do not hold the same images.
     """
     wanted = protocols(dict.fromkeys(names), "--protocol")
@@ -115,7 +116,10 @@ def _told(scores: list[Score], photos: list[Photo], wanted: list[Protocol], crop
         if s.image in images:
             images[s.image][s.protocol] = s.value
     by_protocol = {protocol.name: [s for s in scores if s.protocol == protocol.name] for protocol in wanted}
-    summaries = {p.name: _summary(by_protocol[p.name]) | {"about": p.about(crop)} for p in wanted}
+    lacking = {name: {s.image: s.reason for s in mine if s.value is None} for name, mine in by_protocol.items()}
+    summaries = {
+        p.name: _summary(by_protocol[p.name]) | {"lacking": lacking[p.name], "about": p.about(crop)} for p in wanted
+    }
     return {"protocols": summaries, "images": images}
 
 

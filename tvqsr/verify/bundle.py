@@ -32,6 +32,9 @@ TEXTS, MANIFEST = (".json", ".csv", ".md", ".tex"), "manifest.json"
 TEXT_BYTES, MANIFEST_BYTES = 64 * 2**20, 512 * 2**20
 """Most bytes of a text; manifests list every photo, ImageNet's 1.28 million with some 300 bytes each."""
 
+LATER: dict[str, Any] = {"given": None}
+"""What entries of earlier versions do not tell, as they had none of it."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -164,7 +167,7 @@ def _known(stored: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     entries: dict[str, Any] = {}
     for name, value in stored["entries"].items():
         why = _why_unknown(value["method"]) or unknown.get(value["run"] or "", "")
-        entries |= {} if why else {name: value}
+        entries |= {} if why else {name: LATER | value}
         unknown |= {name: why} if why else {}
     preset = dict(stored["preset"])
     tables = {name: table for name, table in preset["tables"].items() if not unknown.keys() & set(table["entries"])}

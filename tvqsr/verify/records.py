@@ -12,6 +12,8 @@ from typing import Any
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256
 from tvqsr.plan import EntryPlan, Run
+from tvqsr.plan.schema import parse
+from tvqsr.plan.training import Training
 from tvqsr.provenance import checkout
 from tvqsr.verify.bundle import Bundle
 from tvqsr.verify.outcome import Finding, compared, failed, told_of, unchecked
@@ -48,9 +50,10 @@ def _of_run(bundle: Bundle, run: Run, seed: int) -> Iterator[Finding]:
         yield _agrees(subject, record, expected)
         yield compared(subject, len(record["released"]["sha256"]) == 64, "does not say which file was released")
         return
-    yield _agrees(
-        subject, record, expected | {"training": run.training.model_dump(mode="json"), "dataset": run.dataset}
-    )
+    # Earlier versions did not write what came later: as plan.json's, it is taken for the default.
+    training = parse(Training, record["training"], subject).model_dump(mode="json")
+    told = expected | {"training": run.training.model_dump(mode="json"), "dataset": run.dataset}
+    yield _agrees(subject, record | {"training": training}, told)
     if lacking := sorted({"data", *run.needs} - set(record["inputs_sha256"])):
         yield failed(subject, f"has no hash of its inputs {', '.join(lacking)}")
     curve = bundle.plan.paths.curve(run.name, seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from tvqsr.report.efficiency import efficiency_texts
 from tvqsr.report.scores import load_scores
 from tvqsr.report.tables import KINDS, table_texts
 from tvqsr.verify.bundle import Bundle
-from tvqsr.verify.outcome import Finding, compared, failed, ok, told_of, unchecked
+from tvqsr.verify.cells import Cell, absent_cells, cells_of
+from tvqsr.verify.outcome import NAMED, Finding, compared, failed, ok, told_of, unchecked
 from tvqsr.verify.records import of_this_version
 
 NO_SCORES = "no scores in the bundle to make it of"
-OTHER_LAYOUT = "is laid out otherwise by the version that wrote it; its numbers are in the CSV"
+OTHER_LAYOUT = "is laid out otherwise by the version that wrote it"
 OTHER_WORDS = "is worded otherwise by the version that wrote it"
 
 
@@ -39,30 +40,34 @@ def tables(bundle: Bundle) -> Iterator[Finding]:
 def _table(bundle: Bundle, name: str, testset: str) -> Iterator[Finding]:
     scores = load_scores(bundle.plan, bundle.plan.tables[name].entries)
     made = table_texts(bundle.plan, name, testset, scores)
+    cells = cells_of(bundle.plan, made["csv"])
     for kind in KINDS:
         path = bundle.plan.paths.table(name, testset, kind)
-        yield _stored(bundle, path, kind, made[kind])
+        yield _stored(bundle, path, kind, made[kind], cells)
 
 
-def _stored(bundle: Bundle, path: Path, kind: str, made: str) -> Finding:
+def _stored(bundle: Bundle, path: Path, kind: str, made: str, cells: Sequence[Cell] = ()) -> Finding:
     subject, same_version = bundle.place(path), of_this_version(bundle)
     if path.is_file():
-        return same_table(subject, kind, path.read_text(encoding="utf-8"), made, same_version)
+        return same_table(subject, kind, path.read_text(encoding="utf-8"), made, same_version, cells)
     return failed(subject, "missing") if same_version else unchecked(subject, "not in the bundle, of another version")
 
 
-def same_table(subject: str, kind: str, stored: str, made: str, same_version: bool) -> Finding:
+def same_table(
+    subject: str, kind: str, stored: str, made: str, same_version: bool, cells: Sequence[Cell] = ()
+) -> Finding:
     """Whether a stored table says what one made again does, line by line.
 
-    Where another version of the suite lays it out otherwise, its CSV is compared by the columns that both have; where
-    it only words captions and notes otherwise, the lines of numbers are.
+    Where another version of the suite lays it out otherwise, its CSV is compared by the columns that both have, and in
+    its other forms the means, `cells`, are looked for; where it only words captions and notes otherwise, the lines of
+    numbers are compared.
     """
     if stored == made:
         return ok(subject)
     if kind == "csv":
         return _same_csv(subject, pd.read_csv(io.StringIO(stored)), pd.read_csv(io.StringIO(made)), same_version)
     if _layout(stored, kind) != _layout(made, kind):
-        return unchecked(subject, OTHER_LAYOUT)
+        return _other_layout(subject, kind, stored, made, same_version, cells)
     if wrong := _first_difference(_body(stored, kind), _body(made, kind)):
         return failed(subject, f"is not what the scores give: {wrong}")
     if wrong := _first_difference(*([_plain(line) for line in text.splitlines()] for text in (stored, made))):
@@ -72,6 +77,19 @@ def same_table(subject: str, kind: str, stored: str, made: str, same_version: bo
             else unchecked(subject, OTHER_WORDS)
         )
     return ok(subject)
+
+
+def _other_layout(
+    subject: str, kind: str, stored: str, made: str, same_version: bool, cells: Sequence[Cell]
+) -> Finding:
+    if same_version:
+        wrong = _first_difference(_layout(stored, kind), _layout(made, kind))
+        return failed(subject, f"is not laid out as here: {wrong}")
+    if absent := absent_cells(cells, stored, _mark(kind)):
+        more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+        return failed(subject, f"{OTHER_LAYOUT}, and lacks {', '.join(map(str, absent[:NAMED]))}{more}")
+    told = "the means of the CSV are in it" if cells else "its numbers were not compared"
+    return unchecked(subject, f"{OTHER_LAYOUT}; {told}")
 
 
 def _same_csv(subject: str, stored: pd.DataFrame, made: pd.DataFrame, same_version: bool) -> Finding:
@@ -115,8 +133,12 @@ def _layout(text: str, kind: str) -> list[str]:
 
 
 def _body(text: str, kind: str) -> list[str]:
-    mark = "|" if kind == "md" else "&"
-    return [_plain(line) for line in text.splitlines() if mark in line]
+    return [_plain(line) for line in text.splitlines() if _mark(kind) in line]
+
+
+def _mark(kind: str) -> str:
+    """What parts the cells of a row."""
+    return "|" if kind == "md" else "&"
 
 
 def _plain(line: str) -> str:

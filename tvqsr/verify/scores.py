@@ -16,12 +16,16 @@ from tvqsr.score.protocols import protocols
 from tvqsr.verify.bundle import Bundle
 from tvqsr.verify.files import absent
 from tvqsr.verify.outcome import MALFORMED, Finding, failed, ok, told_of, unchecked
-from tvqsr.verify.records import made_images, part
+from tvqsr.verify.records import made_images, of_this_version, part
 
 SPARE = 1000
 """Rows of a score table beyond those expected that are still read, to say which they are."""
 ROW_BYTES = 4096
 """Most bytes of a row; those of the suite have some hundreds."""
+WORDS = ("title", "decimals", "colours", "rounding", "network")
+"""What a version words or shows in its own way."""
+FACTS = ("higher_is_better", "crop")
+"""What no version may tell otherwise: it turns verdicts round, or is of other pixels."""
 
 
 def protocols_on(bundle: Bundle, testset: str) -> dict[str, Protocol]:
@@ -97,23 +101,29 @@ def _rows(bundle: Bundle, entry: str, seed: int, testset: str, subject: str) -> 
             )
     if not missing and not beyond:
         yield ok(subject)
+    same_version = of_this_version(bundle)
     for name, protocol in known.items():
         if len(mine := table[table.protocol == name]):
-            yield from _told_of_itself(f"{subject}, {name}", mine, protocol, bundle.plan.crop_on(testset))
+            yield from _told_of_itself(
+                f"{subject}, {name}", mine, protocol.about(bundle.plan.crop_on(testset)), protocol, same_version
+            )
 
 
-def _told_of_itself(subject: str, rows: pd.DataFrame, protocol: Protocol, crop: int) -> Iterator[Finding]:
+def _told_of_itself(
+    subject: str, rows: pd.DataFrame, about: dict[str, Any], protocol: Protocol, same_version: bool
+) -> Iterator[Finding]:
     """Whether the rows of a protocol say of it what this version does: readers and verdicts go by what is stored."""
     own: dict[str, Any] = {
         "title": protocol.title,
         "higher_is_better": protocol.higher_is_better,
         "decimals": protocol.decimals,
-    } | protocol.about(crop)
-    for key in ("title", "higher_is_better", "decimals", "crop", "colours", "rounding", "network"):
+    } | about
+    for key in (*WORDS, *FACTS):
         if key not in rows:
             yield unchecked(subject, f"stored without its {key}, by another version")
         elif (odd := rows[key][rows[key] != own[key]]).size:
-            yield failed(subject, f"has {key} `{odd.iloc[0]}`, where this version writes `{own[key]}`")
+            why = f"has {key} `{odd.iloc[0]}`, where this version writes `{own[key]}`"
+            yield failed(subject, why) if same_version or key in FACTS else unchecked(subject, why)
     if any(not _is_defined(told, protocol) for told in rows.definition):
         yield unchecked(subject, "is defined otherwise by the version that wrote the scores")
 

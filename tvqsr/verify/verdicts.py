@@ -17,6 +17,11 @@ from tvqsr.verify.report import NO_SCORES, OTHER_WORDS
 
 KEY = ["claim", "kind", "tested_on"]
 """Columns of claims.csv that name a row."""
+NOT_MEASURED = "n/a"
+HOLDS, REVERSED = ("ordering holds", "holds without interval"), ("ordering reversed", "reversed without interval")
+OPPOSITE = ((HOLDS, REVERSED), (REVERSED, HOLDS))
+OF_NUMBERS = ("undecided", "reproduced", "differs")
+"""Verdicts, beside those on an order, that nobody can have without a number."""
 
 
 def verdicts(bundle: Bundle) -> Iterator[Finding]:
@@ -43,7 +48,7 @@ def _verdicts(bundle: Bundle) -> Iterator[Finding]:
                 "is no row of this version: a claim that it does not know, not on this set, or counted in another row",
             )
         elif key in theirs:
-            yield _verdict(_named(key), theirs[key], mine[key], same_version)
+            yield same_verdict(_named(key), theirs[key], mine[key], same_version)
         elif same_version or (key[0] in claims and mine[key].verdict != "not run"):
             yield failed(_named(key), f"is left out of {bundle.place(path)}; the scores give `{mine[key].verdict}`")
         else:
@@ -63,11 +68,14 @@ def _named(key: tuple[str, ...]) -> str:
     return " ".join(part for part in map(str, key) if part)
 
 
-def _verdict(subject: str, stored: pd.Series, made: pd.Series, same_version: bool) -> Finding:
-    for column in ("verdict", "measured"):
+def same_verdict(subject: str, stored: pd.Series, made: pd.Series, same_version: bool) -> Finding:
+    """Whether a row of claims.csv is what one made again is; where rules changed, its numbers still have to be."""
+    for column in ("measured", "verdict"):
         if stored[column] != made[column]:
             rules = "" if same_version else " by this version's rules (another wrote it)"
-            return failed(subject, f"{column} is `{stored[column]}`, but the scores give `{made[column]}`{rules}")
+            why = f"{column} is `{stored[column]}`, but the scores give `{made[column]}`{rules}"
+            by_rules = column == "verdict" and not same_version and _may_differ(stored, made)
+            return unchecked(subject, why) if by_rules else failed(subject, why)
     if same_version and stored.get("instead", "") != made["instead"]:
         counted, told = (row.get("instead") or "itself" for row in (made, stored))
         return failed(subject, f"counts by `{told}`, but by `{counted}` in this version")
@@ -78,3 +86,10 @@ def _verdict(subject: str, stored: pd.Series, made: pd.Series, same_version: boo
     if same_version:
         return failed(subject, f"why is `{stored.get('why')}`, but the scores give `{made['why']}`")
     return unchecked(subject, f"its reason {OTHER_WORDS}")
+
+
+def _may_differ(stored: pd.Series, made: pd.Series) -> bool:
+    """Whether rules of another version can give another verdict of the same numbers: not the reverse, nor of none."""
+    if stored["measured"] == NOT_MEASURED:
+        return stored["verdict"] not in (*HOLDS, *REVERSED, *OF_NUMBERS)
+    return not any(stored["verdict"] in one and made["verdict"] in other for one, other in OPPOSITE)

@@ -16,6 +16,7 @@ from tvqsr.report.figures import codebook, codes, cost, curves, plane
 from tvqsr.report.page.distribution import distributions
 from tvqsr.report.page.titles import titles_of
 from tvqsr.report.scores import load_scores
+from tvqsr.report.stored import read_table
 from tvqsr.report.style import looks_of
 
 POINTS = 150
@@ -67,7 +68,7 @@ def _entries(plan: Plan) -> Iterator[dict[str, Any]]:
 
 def _summary(plan: Plan, testset: str) -> pd.DataFrame:
     """What all tables say of a test set, each entry and protocol once."""
-    tables = [pd.read_csv(plan.paths.table(name, testset, "csv")) for name in _tables_of(plan, testset)]
+    tables = [read_table(plan.paths.table(name, testset, "csv")) for name in _tables_of(plan, testset)]
     if not tables:
         return pd.DataFrame(columns=["entry", "protocol"])
     return pd.concat(tables, ignore_index=True).drop_duplicates(["entry", "protocol"], ignore_index=True)

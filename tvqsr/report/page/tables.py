@@ -14,6 +14,7 @@ from tvqsr.report.efficiency import notes as cost_notes
 from tvqsr.report.notes import notes, protocol_told
 from tvqsr.report.page.titles import titles_of
 from tvqsr.report.scores import row_of
+from tvqsr.report.stored import read_table
 from tvqsr.report.tables import heading, plain_words
 
 
@@ -29,7 +30,7 @@ def score_tables(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _table(plan: Plan, name: str, testset: str) -> dict[str, Any]:
-    summary = pd.read_csv(plan.paths.table(name, testset, "csv"))
+    summary = read_table(plan.paths.table(name, testset, "csv"))
     protocols = shown_protocols(summary)
     of_each = {protocol: summary[summary.protocol == protocol] for protocol in protocols}
     columns = [
