@@ -102,6 +102,9 @@ def test_who_was_shown_hr_is_no_rival(tiny_plan: Plan) -> None:
     assert "| **28.00** [" in text
     assert "| <u>27.00</u> [" in text
     assert f"- {RULE}\n" in text
+    assert "- One training each: how far another seed strays is not known. Marks tell these trainings apart" in text
+    several = markdown(tiny_plan, tiny_plan.tables["main"], "photos_test", summary.replace({"trainings": {1: 2}}))
+    assert "ne training" not in several
 
 
 def test_few_images_and_whole_sets_are_told(tiny_plan: Plan) -> None:
@@ -117,6 +120,13 @@ def test_few_images_and_whole_sets_are_told(tiny_plan: Plan) -> None:
     text = markdown(tiny_plan, tiny_plan.tables["main"], "photos_test", summary)
     assert "Too few images to mark a best: of 5, and with 4 entries that read LR," in text
     assert "FID: one number for the whole set has no interval over images and is not marked." in text
+
+
+def test_one_photo_is_no_whole_set(tiny_plan: Plan) -> None:
+    scores = frame({entry: np.array([20.0 + height]) for height, entry in enumerate(tiny_plan.entries)})
+    text = markdown(tiny_plan, main := tiny_plan.tables["main"], "photos_test", table_summary(tiny_plan, main, scores))
+    assert "PSNR-Y: of one photo there is no interval, and nothing is marked." in text
+    assert "whole set" not in text
 
 
 def test_measures_of_a_codebook_are_no_merit() -> None:

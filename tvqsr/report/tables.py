@@ -17,6 +17,7 @@ from tvqsr.report.cells import cell, emphasised, shown_protocols
 from tvqsr.report.marks import mark_notes, marked
 from tvqsr.report.notes import error_notes, incomplete_notes, notes, rivals
 from tvqsr.report.scores import load_scores, row_of, summarise
+from tvqsr.report.trainings import trainings
 
 SPREAD = "Mean over images [95% bootstrap interval over images] ± standard deviation over seeds."
 KINDS = ("csv", "md", "tex", "intervals.tex")
@@ -44,10 +45,13 @@ def table_texts(plan: Plan, name: str, testset: str, scores: pd.DataFrame) -> di
 
 
 def table_summary(plan: Plan, table: TableSpec, scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per entry, in the table's order, and protocol: its summary, what the entry reads, and its mark."""
+    """One row per entry, in the table's order, and protocol: its summary, what it reads, its trainings and its mark."""
     found = summarise(scores)
     summary = pd.concat([found[found.entry == entry] for entry in table.entries], ignore_index=True)
-    summary = summary.assign(reads=[plan.entries[entry].reads for entry in summary.entry])
+    summary = summary.assign(
+        reads=[plan.entries[entry].reads for entry in summary.entry],
+        trainings=[trainings(plan, entry) for entry in summary.entry],
+    )
     return marked(summary, scores, rivals(summary))
 
 
