@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, ttest_1samp
 
 from tests.test_report import PROTOCOLS
 from tests.test_report import rows as score_rows
@@ -14,7 +14,15 @@ from tvqsr.plan import Plan
 from tvqsr.report.marks import RULE, marked, marks, too_few
 from tvqsr.report.scores import summarise
 from tvqsr.report.tables import markdown, table_summary
-from tvqsr.statistics import RESAMPLES, SEED, decided, mean_interval, mean_intervals
+from tvqsr.statistics import (
+    BOOTSTRAP_FROM,
+    RESAMPLES,
+    SEED,
+    bootstrap_intervals,
+    decided,
+    mean_interval,
+    mean_intervals,
+)
 
 
 def frame(entries: dict[str, NDArray[np.float64]], protocol: str = "psnr_y") -> pd.DataFrame:
@@ -138,7 +146,7 @@ def test_measures_of_a_codebook_are_no_merit() -> None:
 @pytest.mark.parametrize("size", [2, 5, 60])
 def test_intervals_are_scipys(size: int) -> None:
     samples = list(np.random.default_rng(size).normal(25, 3, (3, size)))
-    shorter = mean_intervals([np.ones(1), *samples, np.zeros(size + 1)])
+    shorter = bootstrap_intervals([np.ones(1), *samples, np.zeros(size + 1)])
     assert (shorter[0], shorter[-1]) == (None, (0.0, 0.0))
     for sample, interval in zip(samples, shorter[1:-1], strict=True):
         rng = np.random.default_rng(SEED)
@@ -146,7 +154,23 @@ def test_intervals_are_scipys(size: int) -> None:
         assert interval == pytest.approx(tuple(drawn.confidence_interval), rel=1e-12)
         mean, alone = mean_interval(sample.tolist())
         assert mean == sample.mean()
-        assert alone == pytest.approx(interval, rel=1e-12)
+        if size < BOOTSTRAP_FROM:
+            expected = ttest_1samp(sample, 0.0).confidence_interval(0.95)
+            assert alone == pytest.approx((expected.low, expected.high), rel=1e-12)
+        else:
+            assert alone == pytest.approx(interval, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 10, 29])
+def test_intervals_of_few_images_cover_what_they_say(size: int) -> None:
+    """The bootstrap's cover 52, 71, 85 and 90% of 2, 3, 5 and 10."""
+    samples = np.random.default_rng(size).normal(0, 1, (4000, size))
+    held = [low <= 0 <= high for low, high in filter(None, mean_intervals(list(samples)))]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_has_no_interval_and_a_constant_no_width() -> None:
+    assert mean_intervals([np.ones(1), np.full(5, 0.1), np.full(40, 0.1)]) == [None, (0.1, 0.1), (0.1, 0.1)]
 
 
 def test_decided_needs_interval_and_every_seed() -> None:
