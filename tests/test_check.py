@@ -154,3 +154,26 @@ def test_damaged_verdicts_are_named(results: Path, tvqsr: Command, content: str,
     gone = tvqsr("check", "results/nowhere")
     assert gone.returncode == 2
     assert "results/nowhere: no such folder" in gone.stderr
+
+
+def test_our_own_questions_fail_no_publication(results: Path, tvqsr: Command) -> None:
+    rows = [["m.a", "ordering", "ordering reversed", "1", "2", "w", "s", "s", "ours"]]
+    rows += [["m.b", "ordering", "ordering holds", "1", "2", "w", "s", "s", "primary"]]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "trust"])
+    table.to_csv(results / "claims.csv", index=False)
+    done = tvqsr("check", results)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-2:] == [
+        "Our own questions, which the exit code leaves out: 1 ordering reversed",
+        "Published claims: 1 ordering holds",
+    ]
+    table.assign(trust="digest").to_csv(results / "claims.csv", index=False)
+    assert failed(read_verdicts(results)) == 1
+
+
+def test_a_verdict_on_single_trainings_says_so(results: Path, tvqsr: Command) -> None:
+    once = "interval; one training each: how far another seed strays is not known"
+    pd.DataFrame([["m.a", "ordering", "ordering holds", "1", "2", once, "s", "s"]], columns=COLUMNS).to_csv(
+        results / "claims.csv", index=False
+    )
+    assert tvqsr("check", results).stdout.startswith("ordering holds (one training each)  m.a, ordering on s")

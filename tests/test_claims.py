@@ -14,6 +14,7 @@ from tests.test_report import rows, scores_of, with_tracks
 from tvqsr.plan import Plan
 from tvqsr.report.claims import COLUMNS, judge
 from tvqsr.report.paired import leads
+from tvqsr.report.trainings import of_one
 
 Preset = Callable[..., Path]
 
@@ -51,6 +52,16 @@ def test_orderings_are_judged_by_paired_images(tiny_plan: Plan, ahead: list[floa
     assert "of 5 images in favour" in found.why
     assert "a bootstrap interval is too narrow" in found.why
     assert "no test can decide" not in found.why
+
+
+def test_a_verdict_on_one_training_of_a_side_says_so(tiny_plan: Plan, preset: Preset) -> None:
+    better = [photo + 5 for photo in PHOTOS]
+    scores = scores_of(tiny_plan, {"vq_rec": PHOTOS, "tvq_rec": better})
+    once = ordering(tiny_plan, scores, "tokenizer_psnr").why
+    assert once.endswith("; one training each: how far another seed strays is not known")
+    assert of_one(once) == " (one training each)"
+    twice = Plan.load(str(preset(lambda p: p.update(seeds=[0, 1]))))
+    assert of_one(ordering(twice, scores, "tokenizer_psnr").why) == ""
 
 
 def test_four_images_decide_nothing(tiny_plan: Plan) -> None:

@@ -13,6 +13,7 @@ from tvqsr.errors import UserError
 from tvqsr.plan import Plan
 from tvqsr.report import compare as module
 from tvqsr.report.compare import compare, told
+from tvqsr.report.paired import leads
 from tvqsr.statistics import detectable, holm, sign_test
 
 
@@ -96,14 +97,46 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
-def test_detectable_difference_is_seen_four_times_in_five() -> None:
-    """By simulation: with that true mean, a two-sided z test at 5% rejects in 80% of the draws."""
+@pytest.mark.parametrize(("images", "pairs"), [(6, 1), (10, 1), (10, 10), (100, 1), (100, 10)])
+def test_detectable_difference_is_seen_four_times_in_five(images: int, pairs: int) -> None:
+    """By simulation of the sign test at the level that the strictest of Holm's steps asks for."""
     random = np.random.default_rng(0)
-    sample = random.normal(0, 2.0, 50)
-    least = detectable(sample.tolist())
-    spread = sample.std(ddof=1)
-    drawn = random.normal(least, spread, (20000, 50)).mean(axis=1)
-    assert np.mean(np.abs(drawn) > 1.959964 * spread / np.sqrt(50)) == pytest.approx(0.8, abs=0.01)
+    sample = random.normal(0, 2.0, images)
+    least = detectable(sample.tolist(), pairs)
+    assert least is not None
+    drawn = random.normal(least, sample.std(ddof=1), (20000, images))
+    p_of = {wins: sign_test([1.0] * wins + [-1.0] * (images - wins)) for wins in range(images + 1)}
+    wins = (drawn > 0).sum(axis=1)
+    seen = [won > images / 2 and p_of[int(won)] * pairs <= 0.05 for won in wins]
+    assert np.mean(seen) == pytest.approx(0.8, abs=0.012)
+
+
+@pytest.mark.parametrize("pairs", [1, 10])
+def test_the_whole_rule_finds_it_nearly_as_often(pairs: int) -> None:
+    """Interval and flip test ask for little more than the sign test does at that difference."""
+    random = np.random.default_rng(1)
+    least = detectable(random.normal(0, 1.0, 20).tolist(), pairs)
+    spread = float(np.random.default_rng(1).normal(0, 1.0, 20).std(ddof=1))
+    assert least is not None
+    seen = 0
+    for _ in range(60):
+        ours = rows("a", 0, (25 + random.normal(least, spread, 20)).tolist())
+        (lead,) = leads(pd.concat([ours, rows("b", 0, [25.0] * 20)]), [("a", "b")])
+        seen += lead.decided == lead.most == 1 and lead.p * pairs <= 0.05
+    assert 0.65 <= seen / 60 <= 0.95
+
+
+@pytest.mark.parametrize(("images", "pairs"), [(5, 1), (6, 2), (10, 26)])
+def test_where_no_outcome_decides_nothing_is_detectable(scored: Plan, images: int, pairs: int) -> None:
+    assert detectable(np.arange(float(images)).tolist(), pairs) is None
+    assert detectable(np.arange(float(images + 1)).tolist(), pairs) is not None
+
+
+def test_what_no_images_can_decide_is_told(scored: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.concat([rows("vq", 0, [20.0] * 5), rows("tvq", 0, AHEAD[:5])])
+    monkeypatch.setattr(module, "load_scores", lambda plan, entries: frame)
+    text = told(compare(scored, ["tvq", "vq"], "photos_test", ["psnr_y"]), "photos_test")
+    assert "n/a: no difference can be decided of 5 images and 1 pair." in text
 
 
 @pytest.mark.parametrize(

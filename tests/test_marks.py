@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, ttest_1samp
 
 from tests.test_report import PROTOCOLS
 from tests.test_report import rows as score_rows
@@ -14,7 +14,15 @@ from tvqsr.plan import Plan
 from tvqsr.report.marks import RULE, marked, marks, too_few
 from tvqsr.report.scores import summarise
 from tvqsr.report.tables import markdown, table_summary
-from tvqsr.statistics import RESAMPLES, SEED, decided, mean_interval, mean_intervals
+from tvqsr.statistics import (
+    BOOTSTRAP_FROM,
+    RESAMPLES,
+    SEED,
+    bootstrap_intervals,
+    decided,
+    mean_interval,
+    mean_intervals,
+)
 
 
 def frame(entries: dict[str, NDArray[np.float64]], protocol: str = "psnr_y") -> pd.DataFrame:
@@ -102,6 +110,9 @@ def test_who_was_shown_hr_is_no_rival(tiny_plan: Plan) -> None:
     assert "| **28.00** [" in text
     assert "| <u>27.00</u> [" in text
     assert f"- {RULE}\n" in text
+    assert "- One training each: how far another seed strays is not known. Marks tell these trainings apart" in text
+    several = markdown(tiny_plan, tiny_plan.tables["main"], "photos_test", summary.replace({"trainings": {1: 2}}))
+    assert "ne training" not in several
 
 
 def test_few_images_and_whole_sets_are_told(tiny_plan: Plan) -> None:
@@ -119,6 +130,13 @@ def test_few_images_and_whole_sets_are_told(tiny_plan: Plan) -> None:
     assert "FID: one number for the whole set has no interval over images and is not marked." in text
 
 
+def test_one_photo_is_no_whole_set(tiny_plan: Plan) -> None:
+    scores = frame({entry: np.array([20.0 + height]) for height, entry in enumerate(tiny_plan.entries)})
+    text = markdown(tiny_plan, main := tiny_plan.tables["main"], "photos_test", table_summary(tiny_plan, main, scores))
+    assert "PSNR-Y: of one photo there is no interval, and nothing is marked." in text
+    assert "whole set" not in text
+
+
 def test_measures_of_a_codebook_are_no_merit() -> None:
     photos = np.linspace(0, 1, 30)
     scores = frame({"a": photos + 1, "b": photos}).assign(protocol="index_accuracy")
@@ -128,7 +146,7 @@ def test_measures_of_a_codebook_are_no_merit() -> None:
 @pytest.mark.parametrize("size", [2, 5, 60])
 def test_intervals_are_scipys(size: int) -> None:
     samples = list(np.random.default_rng(size).normal(25, 3, (3, size)))
-    shorter = mean_intervals([np.ones(1), *samples, np.zeros(size + 1)])
+    shorter = bootstrap_intervals([np.ones(1), *samples, np.zeros(size + 1)])
     assert (shorter[0], shorter[-1]) == (None, (0.0, 0.0))
     for sample, interval in zip(samples, shorter[1:-1], strict=True):
         rng = np.random.default_rng(SEED)
@@ -136,7 +154,23 @@ def test_intervals_are_scipys(size: int) -> None:
         assert interval == pytest.approx(tuple(drawn.confidence_interval), rel=1e-12)
         mean, alone = mean_interval(sample.tolist())
         assert mean == sample.mean()
-        assert alone == pytest.approx(interval, rel=1e-12)
+        if size < BOOTSTRAP_FROM:
+            expected = ttest_1samp(sample, 0.0).confidence_interval(0.95)
+            assert alone == pytest.approx((expected.low, expected.high), rel=1e-12)
+        else:
+            assert alone == pytest.approx(interval, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 10, 29])
+def test_intervals_of_few_images_cover_what_they_say(size: int) -> None:
+    """The bootstrap's cover 52, 71, 85 and 90% of 2, 3, 5 and 10."""
+    samples = np.random.default_rng(size).normal(0, 1, (4000, size))
+    held = [low <= 0 <= high for low, high in filter(None, mean_intervals(list(samples)))]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_has_no_interval_and_a_constant_no_width() -> None:
+    assert mean_intervals([np.ones(1), np.full(5, 0.1), np.full(40, 0.1)]) == [None, (0.1, 0.1), (0.1, 0.1)]
 
 
 def test_decided_needs_interval_and_every_seed() -> None:

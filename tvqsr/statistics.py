@@ -1,4 +1,4 @@
-"""Means with bootstrap intervals, and paired differences: deterministic."""
+"""Means with intervals, and paired differences: deterministic."""
 
 from __future__ import annotations
 
@@ -12,18 +12,48 @@ SEED = 20250923
 BATCH = 500
 """Resamples that are drawn at a time."""
 LEVEL = 0.05
+BOOTSTRAP_FROM = 30
+"""Values, below which a percentile bootstrap is too narrow: of 2, 3, 5 and 10 it covers 52, 71, 85 and 90%, not 95."""
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
-    """Mean and its 95% percentile-bootstrap interval over images; no interval for a single value.
-
-    Samples of one length share their resamples.
-    """
+    """Mean and its 95% interval over images, as `mean_intervals` has it; no interval for a single value."""
     sample = np.asarray(values, dtype=np.float64)
     return float(sample.mean()), mean_intervals([sample])[0]
 
 
+def kind_of_interval(count: int) -> str | None:
+    """What `mean_intervals` gives for that many values, in words; None for one or none."""
+    if count < 2:
+        return None
+    return "Student's t" if count < BOOTSTRAP_FROM else "bootstrap"
+
+
 def mean_intervals(samples: Sequence[NDArray[np.float64]]) -> list[tuple[float, float] | None]:
+    """95% intervals of the means of samples (n,); None for a single value.
+
+    Student's t below `BOOTSTRAP_FROM` values, the percentile bootstrap from there on.
+    """
+    many = [place for place, sample in enumerate(samples) if len(sample) >= BOOTSTRAP_FROM]
+    found = [None if place in set(many) else _t_interval(sample) for place, sample in enumerate(samples)]
+    for place, interval in zip(many, bootstrap_intervals([samples[place] for place in many]), strict=True):
+        found[place] = interval
+    return found
+
+
+def _t_interval(sample: NDArray[np.float64]) -> tuple[float, float] | None:
+    from scipy.stats import t
+
+    if len(sample) < 2:
+        return None
+    # Distances from the first value: those of a constant are zero, and its interval has no width.
+    away = sample - sample[0]
+    half = float(t.ppf(0.975, len(sample) - 1)) * float(away.std(ddof=1)) / float(np.sqrt(len(sample)))
+    mean = float(away.mean()) + float(sample[0])
+    return mean - half, mean + half
+
+
+def bootstrap_intervals(samples: Sequence[NDArray[np.float64]]) -> list[tuple[float, float] | None]:
     """95% percentile-bootstrap intervals of the means of samples (n,); None for a single value.
 
     What `scipy.stats.bootstrap` gives for each of them with the generator of `SEED`: those of one length share their
@@ -103,10 +133,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def detectable(differences: Sequence[float]) -> float:
-    """Least mean difference that as many pairs would show: 5% two-sided, 80% power, normal approximation."""
-    from scipy.stats import norm
+def detectable(differences: Sequence[float], pairs: int = 1) -> float | None:
+    """Least true mean difference that the sign test finds in 80% of cases, at Holm's strictest level for `pairs` pairs.
+
+    Of as many images with normal differences of the observed deviation, exactly by the binomial: the image-wise chance
+    to be ahead with which the wins reach the critical number in 80%, turned into a mean. None where no number of wins
+    reaches that level.
+    """
+    from scipy.stats import beta, binom, norm
 
     sample = np.asarray(differences, dtype=np.float64)
-    reach = float(norm.ppf(0.975) + norm.ppf(0.8))
-    return reach * float(sample.std(ddof=1)) / float(np.sqrt(len(sample)))
+    count = len(sample)
+    wins = np.arange(count // 2 + 1, count + 1)
+    reached = wins[2 * binom.sf(wins - 1, count, 0.5) * pairs <= LEVEL]
+    if not len(reached):
+        return None
+    critical = int(reached[0])
+    # P(wins >= critical) is the incomplete beta function of the chance to win.
+    chance = beta.ppf(0.8, critical, count - critical + 1)
+    return float(norm.ppf(chance)) * float(sample.std(ddof=1))

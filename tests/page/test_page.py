@@ -211,14 +211,14 @@ def claims() -> list[dict[str, Any]]:
 
 def test_the_answer_counts_what_was_judged() -> None:
     told = answer(claims(), {"psnr_y": "PSNR-Y"})
-    assert {count["group"]: count["count"] for count in told["counts"]} == {
-        "holds": 3,
-        "fails": 2,
-        "open": 1,
-        "apart": 1,
-        "absent": 1,
+    counts = {
+        part: {count["group"]: count["count"] for count in told[part]["counts"]} for part in ("published", "ours")
     }
-    assert told["judged"] == 6
+    assert counts == {
+        "published": {"holds": 2, "fails": 1, "open": 0, "apart": 0, "absent": 1},
+        "ours": {"holds": 1, "fails": 1, "open": 1, "apart": 1, "absent": 0},
+    }
+    assert (told["published"]["judged"], told["ours"]["judged"], told["once"]) == (3, 3, 0)
     uncounted = answer([*claims(), claims()[0] | {"instead": "m.c1"}], {"psnr_y": "PSNR-Y"})
     assert uncounted == told
     holds = told["groups"][0]["first"]

@@ -48,7 +48,7 @@ def add_jobs(steps: Any) -> None:
     job("claims", _claims, "judge every published claim by the scores")
     job("report", _report, "write one self-contained page of everything")
     job("show", _show, "print the main tables, means only, and where the page is")
-    summary = "print the verdicts on the published claims; exit code 1 if one that was run does not hold"
+    summary = "print the verdicts on the published claims; exit code 1 if a published one that was run does not hold"
     check = add(steps, "check", _check, summary)
     check.add_argument("results", type=Path, help="results folder of a finished preset")
     check.add_argument(

@@ -14,13 +14,16 @@ from tvqsr.plan.paths import PLAN_FILE, Paths
 from tvqsr.plan.schema import suggestion
 from tvqsr.report.counted import sources
 from tvqsr.report.not_run import NO_ENTRY
+from tvqsr.report.trainings import of_one
 
 FAILED = ("differs", "ordering reversed", "reversed without interval")
 """Verdicts that speak against a claim."""
 OPEN = ("not run",)
 """Verdicts that say nothing of it."""
+OURS = "ours"
+"""Trust of what nobody published: our own question. What it answers speaks against no publication."""
 NEEDED = ("claim", "kind", "verdict", "measured", "reported", "why", "published_on", "tested_on")
-ADDED = ("method", "entry", "also", "instead")
+ADDED = ("method", "entry", "also", "instead", "trust")
 """Columns that results of earlier versions do not have."""
 
 
@@ -64,22 +67,36 @@ def select(verdicts: pd.DataFrame, methods: Sequence[str], wanted: Sequence[str]
 
 
 def failed(verdicts: pd.DataFrame) -> int:
-    """How many claims, or values of claims, were run and do not hold; each number or ordering counts once."""
-    return int((verdicts.verdict.isin(FAILED) & _counts(verdicts)).sum())
+    """How many published claims, or values, were run and do not hold; each number or ordering counts once."""
+    return int(_fails(verdicts).sum())
 
 
 def told(verdicts: pd.DataFrame, everything: bool) -> str:
     """Each claim that was run (`everything`: each there is), the failed ones last; and how many of each verdict."""
     shown = verdicts if everything else verdicts[~verdicts.verdict.isin(OPEN)]
-    last = shown.verdict.isin(FAILED) & _counts(shown)
+    last = _fails(shown)
     lines = [_line(row) for part in (shown[~last], shown[last]) for row in part.to_dict("records")]
     rest = list(_wanting(verdicts)) if everything else list(_why_not(verdicts))
-    return "\n".join([*lines, *([""] if lines else []), *rest, _total(verdicts)])
+    return "\n".join([*lines, *([""] if lines else []), *rest, *_totals(verdicts)])
+
+
+def _fails(verdicts: pd.DataFrame) -> pd.Series:
+    return verdicts.verdict.isin(FAILED) & _counts(verdicts) & (verdicts.trust != OURS)
 
 
 def _counts(verdicts: pd.DataFrame) -> pd.Series:
     """Of which rows no other one counts in their place."""
     return verdicts.instead == ""
+
+
+def _totals(verdicts: pd.DataFrame) -> Iterator[str]:
+    """What was published, and what only we ask, each counted for itself; the exit code is of the former."""
+    ours = verdicts.trust == OURS
+    if ours.any():
+        yield f"Our own questions, which the exit code leaves out: {_total(verdicts[ours])}"
+        yield f"Published claims: {_total(verdicts[~ours])}"
+    else:
+        yield _total(verdicts)
 
 
 def _total(verdicts: pd.DataFrame) -> str:
@@ -99,7 +116,8 @@ def _names(row: dict[Any, Any]) -> set[str]:
 def _line(row: dict[Any, Any]) -> str:
     where = f" on {row['tested_on'] or row['published_on']}"
     told_of = f"{row['claim']}, {row['kind']}{where}: {row['measured']}; published: {row['reported']}"
-    verdict = row["verdict"].upper() if row["verdict"] in FAILED and not row["instead"] else row["verdict"]
+    verdict = row["verdict"].upper() if _fails(pd.DataFrame([row])).all() else row["verdict"]
+    verdict += of_one(row["why"])
     more = [f"not counted: {row['instead']} stands for it"] if row["instead"] else []
     more += [f"also {source['claim']} ({source['place']})" for source in sources(row["also"])]
     return "\n    ".join([f"{verdict}  {told_of}", row["why"], *more])

@@ -19,6 +19,7 @@ from tvqsr.report.efficiency import COST_SET, cost_scores
 from tvqsr.report.not_run import not_made, not_run, why_absent
 from tvqsr.report.paired import leads
 from tvqsr.report.scores import load_scores, per_image
+from tvqsr.report.trainings import once_told
 from tvqsr.report.values import value_verdict
 from tvqsr.statistics import LEVEL
 
@@ -121,13 +122,16 @@ def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str, repo
     means = [per_image(here, name, claim.protocol)[difference.index].mean() for name in (claim.better, claim.worse)]
     measured = f"{claim.better} {means[0]:.{digits}f}, {claim.worse} {means[1]:.{digits}f}"
     told = {"measured": measured, "reported": reported}
+    # A network's size and time hang on no seed.
+    once = once_told(plan, (claim.better, claim.worse)) if claim.dataset != COST_SET else ""
+    beside = f"; {once}" if once else ""
     lead = next(iter(leads(here[here.protocol == claim.protocol], [(claim.better, claim.worse)])), None)
     if lead is None:
         seeds = set(plan.entries[claim.better].seeds) & set(plan.entries[claim.worse].seeds)
         of_seeds = [float(_advantage(here[here.seed == seed], claim).mean()) for seed in sorted(seeds)]
         told_of = ", ".join(f"{value:+.{digits}f}" for value in of_seeds)
         why = f"advantage of {claim.better} by seed {told_of}; one number for the whole set, so no interval over images"
-        return told | {"verdict": _pointed(of_seeds), "why": why}
+        return told | {"verdict": _pointed(of_seeds), "why": f"{why}{beside}"}
     low, high = lead.interval
     why = (
         f"advantage of {claim.better} {lead.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}], paired: "
@@ -138,7 +142,7 @@ def _ordering(plan: Plan, claim: Claim, scores: pd.DataFrame, testset: str, repo
         why += f"; with fewer than {FEW_IMAGES} images a bootstrap interval is too narrow"
     if 2.0 ** -len(difference) > LEVEL:
         why += f", and of {len(difference)} no test can decide"
-    return told | {"verdict": DECIDED[lead.decided], "why": why}
+    return told | {"verdict": DECIDED[lead.decided], "why": f"{why}{beside}"}
 
 
 def _advantage(scores: pd.DataFrame, claim: Claim) -> pd.Series:

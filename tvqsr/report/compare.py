@@ -23,7 +23,8 @@ def compare(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequenc
     `ahead` is the mean over images of the first entry's advantage, seeds averaged, positive where it is better
     whichever way the protocol points, and `low` and `high` its 95% bootstrap interval. `p` is of the sign test,
     `p_holm` corrected over all pairs of the protocol. `by_seed` holds the advantage of each common seed, `detectable`
-    the least difference that as many images would show. An advantage is `decided` if it is a decided lead
+    the least true difference that the sign test would find in 80% of cases at Holm's strictest level for these pairs
+    (seeds apart), nan where it can find none. An advantage is `decided` if it is a decided lead
     (`Lead.decided`), by most images, and `p_holm` reaches 5%. Raises UserError for an entry, test set or protocol that
     the plan does not have.
     """
@@ -35,7 +36,7 @@ def compare(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequenc
         found = leads(scores[scores.protocol == protocol], list(combinations(entries, 2)))
         p_values = [lead.p for lead in found]
         of_pairs = zip(found, p_values, holm(p_values), strict=True)
-        rows += [{"protocol": protocol, **_row(*of_pair)} for of_pair in of_pairs]
+        rows += [{"protocol": protocol, **_row(*of_pair, len(found))} for of_pair in of_pairs]
     return pd.DataFrame(rows)
 
 
@@ -54,7 +55,7 @@ def told(table: pd.DataFrame, testset: str) -> str:
             "p (sign)": [f"{p:.3g}" for p in table.p],
             "p (Holm)": [f"{p:.3g}" for p in table.p_holm],
             "by seed": [", ".join(f"{value:+.4g}" for value in seeds) for seeds in table.by_seed],
-            "detectable": [f"{value:.3g}" for value in table.detectable],
+            "detectable": ["n/a" if pd.isna(value) else f"{value:.3g}" for value in table.detectable],
         }
     )
     few = (
@@ -62,7 +63,26 @@ def told(table: pd.DataFrame, testset: str) -> str:
         if min(table.images) < FEW_IMAGES
         else ""
     )
-    return f"{shown.to_markdown(index=False, disable_numparse=True)}{few}"
+    return f"{shown.to_markdown(index=False, disable_numparse=True)}{few}\n\n{_of_detectable(table)}"
+
+
+def _of_detectable(table: pd.DataFrame) -> str:
+    """What the column is, and of how many images and pairs it has no number."""
+    said = (
+        "Detectable: the true difference that the sign test, at Holm's strictest level for all pairs of a protocol, "
+        "finds in 80% of cases if differences are normal with the deviation seen here."
+    )
+    none = table[table.detectable.isna()].drop_duplicates(["images", "pairs"])
+    return " ".join(
+        [
+            said,
+            *(
+                f"n/a: no difference can be decided of {row.images} images and {row.pairs} pair"
+                f"{'' if row.pairs == 1 else 's'}."
+                for row in none.itertuples()
+            ),
+        ]
+    )
 
 
 def _check(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequence[str]) -> None:
@@ -79,7 +99,7 @@ def _check(plan: Plan, entries: Sequence[str], testset: str, protocols: Sequence
             )
 
 
-def _row(lead: Lead, p: float, corrected: float) -> dict[str, Any]:
+def _row(lead: Lead, p: float, corrected: float, pairs: int) -> dict[str, Any]:
     return {
         "entry": lead.entry,
         "against": lead.against,
@@ -91,6 +111,7 @@ def _row(lead: Lead, p: float, corrected: float) -> dict[str, Any]:
         "images": len(lead.by_image),
         "p": p,
         "by_seed": list(lead.by_seed),
-        "detectable": detectable(lead.by_image.tolist()),
+        "pairs": pairs,
+        "detectable": float("nan") if (least := detectable(lead.by_image.tolist(), pairs)) is None else least,
         "p_holm": corrected,
     }

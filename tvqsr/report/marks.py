@@ -8,6 +8,7 @@ import pandas as pd
 
 from tvqsr.report.paired import leads
 from tvqsr.report.scores import MEASURES, WHOLE_SET
+from tvqsr.report.trainings import ONCE, UNKNOWN
 from tvqsr.statistics import LEVEL, holm
 
 MARKS = ("best", "second")
@@ -73,9 +74,26 @@ def mark_notes(summary: pd.DataFrame, rivals: Collection[str]) -> list[str]:
             )
         elif count > 1:
             notes.append(RULE)
-    if whole := list(dict.fromkeys(shown[shown.low.isna() & shown.images.eq(1)].title)):
+    if once := _once(shown):
+        notes.append(once)
+    without = shown[shown.low.isna() & shown.images.eq(1)]
+    if whole := list(dict.fromkeys(without[without.photos.eq(0)].title)):
         notes.append(f"{', '.join(whole)}: one number for the whole set has no interval over images and is not marked.")
+    if single := list(dict.fromkeys(without[without.photos.gt(0)].title)):
+        notes.append(f"{', '.join(single)}: of one photo there is no interval, and nothing is marked.")
     return list(dict.fromkeys(notes))
+
+
+def _once(shown: pd.DataFrame) -> str:
+    """What marks cannot tell where a rival was trained but once; empty where there are none, or all had more seeds."""
+    if "trainings" not in shown or not shown.get("mark", pd.Series(dtype=str)).isin(MARKS).any():
+        return ""
+    counts = shown.drop_duplicates("entry").set_index("entry").trainings
+    once, trained = list(counts.index[counts.eq(1)]), counts[counts.gt(0)]
+    if not once:
+        return ""
+    whose = "each" if len(once) == len(trained) else f"of {', '.join(f'`{entry}`' for entry in once)}"
+    return f"{ONCE.capitalize()} {whose}: {UNKNOWN}. Marks tell these trainings apart, not yet their methods."
 
 
 def _is_ranked(rows: pd.DataFrame) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tvqsr.statistics import LEVEL, decided, flip_test, mean_intervals, sign_test
+from tvqsr.statistics import LEVEL, bootstrap_intervals, decided, flip_test, sign_test
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Lead:
     by_image: NDArray[np.float64]
     """(n,), n >= 2: of the images that both have a score of, seeds averaged."""
     interval: tuple[float, float]
-    """95%, by bootstrap over images."""
+    """95%, by bootstrap over images, however few: too narrow then, which the sign-flip test makes good."""
     by_seed: tuple[float, ...]
     """Mean over images for each common seed; what has but one seed stands against each of the other's."""
 
@@ -64,7 +64,7 @@ def leads(scores: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[Lead]:
     of = {entry: pd.DataFrame(values[entry]) for entry in set(values.columns.get_level_values("entry"))}
     compared = [(pair, _by_image(of[pair[0]], of[pair[1]])) for pair in pairs if of.keys() >= set(pair)]
     compared = [(pair, by_image) for pair, by_image in compared if len(by_image) > 1]
-    intervals = mean_intervals([by_image for _, by_image in compared])
+    intervals = bootstrap_intervals([by_image for _, by_image in compared])
     return [
         Lead(*pair, by_image, interval, _by_seed(of[pair[0]], of[pair[1]]))
         for (pair, by_image), interval in zip(compared, intervals, strict=True)

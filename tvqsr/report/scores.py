@@ -13,7 +13,7 @@ from tvqsr.files import read_json
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.chain import check_chain
 from tvqsr.rows import read_rows
-from tvqsr.statistics import mean_intervals
+from tvqsr.statistics import bootstrap_intervals, kind_of_interval, mean_intervals
 
 MEASURES: dict[str, tuple[str, bool, int, str]] = {
     "index_accuracy": (
@@ -127,8 +127,10 @@ def row_of(summary: pd.DataFrame, entry: str, protocol: str) -> pd.Series:
     return summary[(summary.entry == entry) & (summary.protocol == protocol)].iloc[0]
 
 
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+def summarise(scores: pd.DataFrame, bootstrap: bool = False) -> pd.DataFrame:
     """One row per entry and protocol of one test set.
+
+    `bootstrap`: intervals by bootstrap however few the images, as tables without the column `interval` have them.
 
     Mean over images, its 95% interval, standard error of a number of the whole set, standard deviation over seeds,
     counts, and the reason where it or some of its images are n/a.
@@ -137,7 +139,8 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     rows = [_summary(group) for _, group in whole.groupby(["entry", "protocol"], sort=False)]
     samples = [values for _, values in rows]
     measured = [place for place, values in enumerate(samples) if len(values)]
-    for place, interval in zip(measured, mean_intervals([samples[place] for place in measured]), strict=True):
+    intervals_of = bootstrap_intervals if bootstrap else mean_intervals
+    for place, interval in zip(measured, intervals_of([samples[place] for place in measured]), strict=True):
         low, high = interval or (None, None)
         rows[place][0].update(mean=float(samples[place].mean()), low=low, high=high)
     return pd.DataFrame([row for row, _ in rows])
@@ -153,6 +156,7 @@ def _summary(group: pd.DataFrame) -> tuple[dict[str, Any], NDArray[np.float64]]:
         "mean": None,
         "low": None,
         "high": None,
+        "interval": kind_of_interval(values.image.nunique()),
         # Seeds see the same photos and err together: the error of their mean is that of each, not less.
         "error": by_seed.error.mean(skipna=False),
         "seed_sd": by_seed.value.std(ddof=1) if len(by_seed) > 1 else None,

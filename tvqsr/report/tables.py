@@ -18,8 +18,13 @@ from tvqsr.report.marks import mark_notes, marked
 from tvqsr.report.notes import error_notes, incomplete_notes, notes, rivals
 from tvqsr.report.scores import load_scores, row_of, summarise
 from tvqsr.report.stored import read_table
+from tvqsr.report.trainings import trainings
+from tvqsr.statistics import BOOTSTRAP_FROM
 
-SPREAD = "Mean over images [95% bootstrap interval over images] ± standard deviation over seeds."
+SPREAD = (
+    f"Mean over images [95% interval over images: Student's t of fewer than {BOOTSTRAP_FROM}, else bootstrap] "
+    "± standard deviation over seeds."
+)
 KINDS = ("csv", "md", "tex", "intervals.tex")
 
 
@@ -33,10 +38,10 @@ def write_table(plan: Plan, name: str) -> None:
             write_text(plan.paths.table(name, testset, kind), text)
 
 
-def table_texts(plan: Plan, name: str, testset: str, scores: pd.DataFrame) -> dict[str, str]:
-    """A table on a test set in each of `KINDS`, from all scores of its entries."""
+def table_texts(plan: Plan, name: str, testset: str, scores: pd.DataFrame, bootstrap: bool = False) -> dict[str, str]:
+    """A table on a test set in each of `KINDS`, from all scores of its entries; `bootstrap` as in `summarise`."""
     table = plan.tables[name]
-    summary = table_summary(plan, table, scores[scores.testset == testset])
+    summary = table_summary(plan, table, scores[scores.testset == testset], bootstrap)
     return {
         "csv": summary.to_csv(index=False),
         "md": markdown(plan, table, testset, summary),
@@ -44,11 +49,14 @@ def table_texts(plan: Plan, name: str, testset: str, scores: pd.DataFrame) -> di
     }
 
 
-def table_summary(plan: Plan, table: TableSpec, scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per entry, in the table's order, and protocol: its summary, what the entry reads, and its mark."""
-    found = summarise(scores)
+def table_summary(plan: Plan, table: TableSpec, scores: pd.DataFrame, bootstrap: bool = False) -> pd.DataFrame:
+    """One row per entry, in the table's order, and protocol: its summary, what it reads, its trainings and its mark."""
+    found = summarise(scores, bootstrap)
     summary = pd.concat([found[found.entry == entry] for entry in table.entries], ignore_index=True)
-    summary = summary.assign(reads=[plan.entries[entry].reads for entry in summary.entry])
+    summary = summary.assign(
+        reads=[plan.entries[entry].reads for entry in summary.entry],
+        trainings=[trainings(plan, entry) for entry in summary.entry],
+    )
     return marked(summary, scores, rivals(summary))
 
 

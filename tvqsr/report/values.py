@@ -13,6 +13,7 @@ from tvqsr.report.efficiency import COST_SET
 from tvqsr.report.not_run import not_made, not_run, why_absent
 from tvqsr.report.scores import summarise
 from tvqsr.report.tolerance import tolerance_of
+from tvqsr.report.trainings import trained_here
 
 
 def value_verdict(plan: Plan, claim: Claim, entry: str, scores: pd.DataFrame, outside: bool) -> dict[str, Any]:
@@ -36,12 +37,12 @@ def value_verdict(plan: Plan, claim: Claim, entry: str, scores: pd.DataFrame, ou
         return told | {"verdict": "published value unknown", "why": "no source at hand gives the paper's number"}
     if departed := departures(plan, claim, entry, rows):
         return told | {"verdict": "protocol differs", "why": f"{'; '.join(departed)}; {_difference(row, reported)}"}
-    return told | _against(row, reported, claim, _trained_here(plan, entry))
+    return told | _against(row, reported, claim, trained_here(plan, entry))
 
 
 def _why_open(plan: Plan, claim: Claim, entry: str, outside: bool) -> str | None:
     """Why nothing that was measured here can speak about a value."""
-    trained = _trained_here(plan, entry) if entry in plan.entries else not outside
+    trained = trained_here(plan, entry) if entry in plan.entries else not outside
     if plan.preset.claims == "orderings" and trained:
         return f"values are judged at the paper's scale only; preset {plan.name} speaks about orderings"
     if entry not in plan.entries:
@@ -51,11 +52,6 @@ def _why_open(plan: Plan, claim: Claim, entry: str, outside: bool) -> str | None
     if claim.dataset not in plan.preset.test_on:
         return f"{claim.dataset} is not a test set of preset {plan.name}"
     return None if claim.dataset in plan.test_sets(entry) else f"{entry} is not tested on {claim.dataset}"
-
-
-def _trained_here(plan: Plan, entry: str) -> bool:
-    run = plan.entries[entry].run
-    return run is not None and not run.released
 
 
 def _measured(scores: pd.DataFrame, protocol: str) -> pd.DataFrame | None:

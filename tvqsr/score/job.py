@@ -18,7 +18,7 @@ from tvqsr.score.pairs import score_pairs, score_photos
 from tvqsr.score.photos import AutoEncoder, Conditions, PairFiles, Photo, Score, paired_by_name
 from tvqsr.score.protocol import Protocol
 from tvqsr.score.protocols import PROTOCOLS, protocols
-from tvqsr.statistics import mean_interval
+from tvqsr.statistics import kind_of_interval, mean_interval
 
 
 def score(plan: Plan, entry: str, seed: int, testset: str) -> None:
@@ -139,6 +139,8 @@ def _summary(scores: list[Score]) -> dict[str, Any]:
         return {"mean": None, "ci95": None, "n": 0, "reason": scores[0].reason}
     mean, interval = mean_interval(values)
     summary = {"mean": mean, "ci95": list(interval) if interval else None, "n": len(values)}
+    if interval:
+        summary["ci95_by"] = kind_of_interval(len(values))
     of_set = {key: value for key, value in (("error", scores[0].error), ("note", scores[0].note)) if value is not None}
     return summary | of_set
 

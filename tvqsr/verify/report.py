@@ -39,7 +39,10 @@ def tables(bundle: Bundle) -> Iterator[Finding]:
 
 def _table(bundle: Bundle, name: str, testset: str) -> Iterator[Finding]:
     scores = load_scores(bundle.plan, bundle.plan.tables[name].entries)
-    made = table_texts(bundle.plan, name, testset, scores)
+    csv = bundle.plan.paths.table(name, testset, "csv")
+    # Versions before that column had intervals of few images by bootstrap, too.
+    earlier = csv.is_file() and "interval" not in pd.read_csv(csv, nrows=0) and not of_this_version(bundle)
+    made = table_texts(bundle.plan, name, testset, scores, bootstrap=earlier)
     cells = cells_of(bundle.plan, made["csv"])
     for kind in KINDS:
         path = bundle.plan.paths.table(name, testset, kind)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tvqsr.report.counted import sources
+from tvqsr.report.trainings import of_one
 
 GROUP_OF = {
     "ordering holds": "holds",
@@ -40,6 +41,7 @@ def judged(claims: pd.DataFrame) -> list[dict[str, Any]]:
             "group": GROUP_OF.get(row["verdict"], "apart"),
             "of": row.get("method") or row["claim"].partition(".")[0],
             "sources": _sources(row),
+            "once": of_one(row.get("why", "")),
             "others": [other["claim"] for other in sources(row.get("also", ""))],
         }
         rows.append(row | about | {"sentence": alone})
