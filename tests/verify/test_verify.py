@@ -260,6 +260,25 @@ def test_the_sample_for_networks_is_drawn_by_the_seed(by_network: Path) -> None:
     assert len(set(drawn)) > 1
 
 
+def test_a_score_of_the_whole_set_is_computed_again(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(shared("weights", "torch_home")))
+    change(bundle / "plan.json", lambda plan: plan["preset"]["protocols"].append("kd_alexnet"))
+    main(["score-entry", str(bundle), "bicubic", "photos_test", "--seed", "0"])
+
+    def found() -> Outcome:
+        mine = [outcome for outcome in _rescored(bundle, Sample(1, 0)) if "kd_alexnet" in outcome.subject]
+        return next(outcome for outcome in mine if outcome.subject.startswith("bicubic"))
+
+    assert found().status == "ok"
+    path = bundle / "scores/bicubic/seed0/photos_test.parquet"
+    table = pd.read_parquet(path)
+    for column, message in (("value", "(set) under kd_alexnet is "), ("error", "the error of kd_alexnet is ")):
+        table.assign(**{column: table[column] + 0.5 * (table.protocol == "kd_alexnet")}).to_parquet(path, index=False)
+        if table[column][table.protocol == "kd_alexnet"].notna().all():
+            assert found().status == "failed"
+            assert message in found().why
+
+
 def test_no_sample_is_told_as_such(by_network: Path) -> None:
     assert [outcome.why for outcome in _of_network(by_network, Sample(0, 0))] == [
         "no sample was asked for (`--sample 0`)"
