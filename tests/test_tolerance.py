@@ -26,16 +26,30 @@ SOURCE: dict[str, Any] = {"url": "https://example.org", "place": "Table 1", "tru
         ("psnr_y", 0.3, False, 0.05),
         ("psnr_y", 0.01, False, 0.01),
         ("psnr_y", None, False, 0.05),
-        ("psnr_y", None, True, 0.0),
+        ("psnr_y", None, True, None),
         ("lpips_alex", 0.005, False, 0.002),
         ("parameters_m", 0.6, False, 0.6),
     ],
 )
 def test_only_what_was_trained_here_may_be_as_far_away_as_training_again_allows(
-    protocol: str, own: float | None, trained: bool, expected: float
+    protocol: str, own: float | None, trained: bool, expected: float | None
 ) -> None:
     claim = Claim(id="a", statement="b", source=SOURCE, dataset="set5", protocol=protocol, tolerance=own)  # type: ignore[arg-type]
     assert tolerance_of(claim, trained) == expected
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        ({"a": 0.6, "b": 0.7}, 0.05),
+        ({"a": 0.6, "b": 0.712}, 0.002),
+        ({"a": 0.6}, 0.002),
+        ({"a": 0.12, "b": 0.3}, 0.005),
+    ],
+)
+def test_no_number_is_told_nearer_than_it_is_printed(reported: dict[str, float], expected: float) -> None:
+    claim = Claim(id="a", statement="b", source=SOURCE, dataset="set5", protocol="ssim_y", reported=reported)  # type: ignore[arg-type]
+    assert tolerance_of(claim, trained=False) == pytest.approx(expected)
 
 
 AGAIN = (("femasr_released", "stablesr_drealsr"), ("bsrgan", "stablesr_realsr"))

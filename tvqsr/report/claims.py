@@ -35,6 +35,7 @@ Verdict = Literal[
     "reproduced",
     "differs",
     "protocol differs",
+    "no tolerance stated",
     "published value unknown",
     "not run",
 ]

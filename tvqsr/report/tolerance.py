@@ -13,7 +13,7 @@ RECOMPUTED = (
 )
 """Protocol -> how far a number of the same weights, or of the same outputs, may lie from the published one.
 
-Nothing was trained in between, so that little is left: the digits printed (half a unit is at most a quarter of these);
+Nothing was trained in between, so that little is left: the digits printed (half a unit, where that is more);
 8-bit outputs of other kernels, precision and tiles; and other versions of a metric. Two groups that ran FeMaSR's
 weights on DRealSR's crops differ by 0.03 dB, 0.0003, LPIPS 0.0013, MUSIQ 0.04, MANIQA 0.0007 and NIQE 0.003 (Table 17
 of RSD, Table 1 of TinySR), two with BSRGAN's on RealSR's by 0.01 dB, 0.0003 and LPIPS 0.0014. CLIPIQA and MUSIQ of
@@ -23,7 +23,21 @@ scores decides.
 """
 
 
-def tolerance_of(claim: Claim, trained: bool) -> float:
-    """The claim's own, which allows for training again, where that was done; else at most that of a re-computation."""
+def tolerance_of(claim: Claim, trained: bool) -> float | None:
+    """The claim's own, which allows for training again, where that was done; else at most that of a re-computation.
+
+    Never less than half a unit of the digits printed: no number can be told nearer than that. None if none is stated.
+    """
     told = [claim.tolerance, None if trained else RECOMPUTED.get(claim.protocol)]
-    return min((value for value in told if value is not None), default=0.0)
+    stated = [value for value in told if value is not None]
+    return max(min(stated), half_a_unit(claim)) if stated else None
+
+
+def half_a_unit(claim: Claim) -> float:
+    """Of the last digit that the finest of a claim's numbers has: a column is printed alike; 0 of a claim without.
+
+    Read as a number, 26.50 has lost its zero, but hardly all of a column do.
+    """
+    digits = [len(f"{value:.10g}".partition(".")[2]) for value in claim.reported.values() if value is not None]
+    # Of a number alone nothing tells how many of its zeros were printed.
+    return 0.5 * 10.0 ** -max(digits) if len(digits) > 1 else 0.0

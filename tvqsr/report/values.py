@@ -73,6 +73,12 @@ def _against(row: pd.Series, reported: float, claim: Claim, trained: bool) -> di
     tolerance, digits = tolerance_of(claim, trained), int(row.decimals)
     off = round(abs(row["mean"] - reported), digits)
     of = "" if trained else " for a re-computation"
+    if tolerance is None and not (trained and pd.notna(row.seed_sd)):
+        return {
+            "verdict": "no tolerance stated",
+            "why": f"{_difference(row, reported)}, and no tolerance is stated{of}",
+        }
+    tolerance = tolerance or 0.0
     told = f"{_difference(row, reported)}, %s the tolerance of {tolerance:g}{of}"
     if off <= tolerance:
         return {"verdict": "reproduced", "why": told % "inside"}
