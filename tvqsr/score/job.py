@@ -138,7 +138,7 @@ def _summary(scores: list[Score]) -> dict[str, Any]:
     if not values:
         return {"mean": None, "ci95": None, "n": 0, "reason": scores[0].reason}
     mean, interval = mean_interval(values)
-    summary = {"mean": mean, "ci95": list(interval) if interval else None, "n": len(values)}
+    summary: dict[str, Any] = {"mean": mean, "ci95": list(interval) if interval else None, "n": len(values)}
     if interval:
         summary["ci95_by"] = kind_of_interval(len(values))
     of_set = {key: value for key, value in (("error", scores[0].error), ("note", scores[0].note)) if value is not None}
