@@ -75,8 +75,8 @@ class Noted(Duel):
 def test_the_host_waits_at_log_steps_alone(store: Path, tmp_path: Path, clip_norm: float) -> None:
     """With twice as many steps as points of the curve, at every second one: to learn whether all losses were finite.
 
-    There the terms are read, too, all at once, as a list, which torch does not dispatch. And in the first step, to learn
-    whether the running average has begun.
+    There the terms are read, too, all at once, as a list, which torch does not dispatch. And in the first step, to
+    learn whether the running average has begun.
     """
     stages: list[Noted] = []
 
