@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,17 @@ from tvqsr.console import say
 from tvqsr.files import written_beside
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C means something, which it does not in what a shell started with `&`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "stopped; what"), (signal.SIGTERM, "stopped by SIGTERM")])
 def test_a_step_that_is_stopped_leaves_no_half(
-    results: Path, tvqsr: Command, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+    results: Path, tvqsr: Command, heeded: None, monkeypatch: pytest.MonkeyPatch, number: int, said: str
 ) -> None:
     def stopped(*_: object, **__: object) -> None:
         with written_beside(results / "half.bin") as beside:
