@@ -81,18 +81,19 @@ def both_ways(stages: list[str], preset: Path, photos: Path, tmp_path: Path) -> 
         assert_equal(tmp_path / "1", tmp_path / "2", stage)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(photos: Path, preset: Preset, tmp_path: Path) -> None:
     """What looks at a whole batch: batch norm, adaptive weight, running averages of codes, contrast of photos."""
     both_ways(["tvqrap.tokenizer", "vq.tokenizer", "adacode.sr"], preset(changed), photos, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_stage_learns_the_same_in_two_processes(photos: Path, preset: Preset, tmp_path: Path) -> None:
     stages = [f"{method}.{stage}" for method, stages in OTHERS.items() for stage in stages]
     both_ways(stages, preset(changed), photos, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
 def test_another_number_of_processes_goes_on(
     order: tuple[int, int], photos: Path, preset: Preset, tmp_path: Path
@@ -111,7 +112,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(preset: Preset) -> None:
         Plan.load(str(path))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_in_one_share_stops_both(
     preset: Preset, tvqsr_alone: Command, tvqsr: Command
 ) -> None:
@@ -145,7 +146,7 @@ def ended(process: int) -> bool:
     return False
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_processes_end_together_and_a_rerun_goes_on(
     ending: signal.Signals, preset: Preset, tvqsr: Command, workspace: Path

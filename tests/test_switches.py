@@ -139,7 +139,7 @@ class Blocks(Stage):
         return {"pixel": (self.networks["n"](batch.hr) - batch.hr).square().mean()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_compiled_blocks_compute_the_same(store: Path, tmp_path: Path) -> None:
     """12 steps of Adam at a high rate: weights within 1e-4. The compiled code stays for the next attempt."""
     compiled = RUNTIME.model_copy(update={"compile": True})

@@ -158,7 +158,7 @@ def test_each_place_tells_what_to_do(
         assert told in line, (place, line)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_main_memory_that_runs_out_for_real(results: Path, workspace: Path) -> None:
     """A limit on the process's address space, and a photo whose output is beyond it; bicubic needs no training."""
     Image.fromarray(np.zeros((4000, 4000, 3), np.uint8)).save(workspace / "huge.png", compress_level=1)

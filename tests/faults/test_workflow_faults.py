@@ -17,7 +17,7 @@ from tests.conftest import ROOT, TINY
 from tests.faults.kills import SMALL, differing, run
 from tests.test_workflow import SNAKEMAKE, jobs, snakemake
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 LONG = ("entries=[vq_rec]", "training={iterations: 300}")
 
 

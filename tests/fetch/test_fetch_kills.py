@@ -128,6 +128,7 @@ def undisturbed(tmp_path: Path, worker: Worker) -> tuple[dict[str, Any], int]:
     return found, events
 
 
+@pytest.mark.slow
 def test_killed_before_any_change_of_the_fetch(
     tmp_path: Path, worker: Worker, undisturbed: tuple[dict[str, Any], int]
 ) -> None:
@@ -142,6 +143,7 @@ def test_killed_before_any_change_of_the_fetch(
     assert min(met["fetch"], met["whole"], met["between"]) >= 3, met
 
 
+@pytest.mark.slow
 def test_killed_at_random_again_and_again(
     tmp_path: Path, worker: Worker, undisturbed: tuple[dict[str, Any], int]
 ) -> None:
