@@ -32,6 +32,8 @@ def begun(folder: Path, *changes: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # What a shell started with `&` does not heed Ctrl-C; a terminal's job does.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     for line in process.stdout:
