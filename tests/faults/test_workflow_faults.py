@@ -33,7 +33,7 @@ def begun(folder: Path, *changes: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
         # What a shell started with `&` does not heed Ctrl-C; a terminal's job does.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads here)
     )
     assert process.stdout is not None
     for line in process.stdout:
