@@ -18,8 +18,10 @@ from PIL import Image
 
 from tvqsr.cli import main
 from tvqsr.data.images import read_image
+from tvqsr.data.prepare import prepare
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
+from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
 from tvqsr.score import learned
 
@@ -110,6 +112,16 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "cat.png"
     Image.fromarray(pixels).save(path)
     return path
+
+
+@pytest.fixture
+def photo_store(photo: Path, tmp_path: Path) -> Path:
+    """That photo as a prepared set to train on."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo.rename(folder / photo.name)
+    prepare(DatasetSpec(folder=str(folder)), tmp_path / "store", True, print)
+    return tmp_path / "store"
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from tests.quantizer_family import DIM, FILLED, every, features_of, made
 from tests.untrained import ChangedPreset, batch, run_of, untrained, with_settings
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch, CropSampler
-from tvqsr.data.prepare import prepare
 from tvqsr.nn.autoencoder import Shape
 from tvqsr.nn.index_predictor import IndexHead, index_loss, likeliest
 from tvqsr.nn.quantize import Quantizer, straight_through_lookup
@@ -242,15 +241,9 @@ def _stop(step: int) -> None:
 
 
 @pytest.fixture
-def sampler(photo: Path, tmp_path: Path) -> CropSampler:
-    from tvqsr.plan.preset import DatasetSpec
-
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    photo.rename(folder / photo.name)
-    prepare(DatasetSpec(folder=str(folder)), tmp_path / "store", True, print)
+def sampler(photo_store: Path) -> CropSampler:
     training = Training(iterations=12, batch_size=2, hr_crop=32, learning_rate=0.01, betas=(0.5, 0.9), ema=0.5)
-    return CropSampler(tmp_path / "store", training, seed=0)
+    return CropSampler(photo_store, training, seed=0)
 
 
 @every

@@ -19,6 +19,10 @@ from tvqsr.report.tolerance import RECOMPUTED, tolerance_of
 SOURCE: dict[str, Any] = {"url": "https://example.org", "place": "Table 1", "trust": "primary"}
 
 
+def claim_of(**given: Any) -> Claim:
+    return Claim.model_validate({"id": "a", "statement": "b", "source": SOURCE, "dataset": "set5", **given})
+
+
 @pytest.mark.parametrize(
     ("protocol", "own", "trained", "expected"),
     [
@@ -34,7 +38,7 @@ SOURCE: dict[str, Any] = {"url": "https://example.org", "place": "Table 1", "tru
 def test_only_what_was_trained_here_may_be_as_far_away_as_training_again_allows(
     protocol: str, own: float | None, trained: bool, expected: float | None
 ) -> None:
-    claim = Claim(id="a", statement="b", source=SOURCE, dataset="set5", protocol=protocol, tolerance=own)  # type: ignore[arg-type]
+    claim = claim_of(protocol=protocol, tolerance=own)
     assert tolerance_of(claim, trained) == expected
 
 
@@ -48,7 +52,7 @@ def test_only_what_was_trained_here_may_be_as_far_away_as_training_again_allows(
     ],
 )
 def test_no_number_is_told_nearer_than_it_is_printed(reported: dict[str, float], expected: float) -> None:
-    claim = Claim(id="a", statement="b", source=SOURCE, dataset="set5", protocol="ssim_y", reported=reported)  # type: ignore[arg-type]
+    claim = claim_of(protocol="ssim_y", reported=reported)
     assert tolerance_of(claim, trained=False) == pytest.approx(expected)
 
 

@@ -22,11 +22,10 @@ from tests.conftest import Command
 from tvqsr.cli import main
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch, CropSampler
-from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
-from tvqsr.plan.preset import DatasetSpec, Runtime
+from tvqsr.plan.preset import Runtime
 from tvqsr.plan.stored import record
 from tvqsr.plan.training import Training
 from tvqsr.train.job import train
@@ -56,12 +55,8 @@ class Duel(Stage):
 
 
 @pytest.fixture
-def sampler(photo: Path, tmp_path: Path) -> CropSampler:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    photo.rename(folder / photo.name)
-    prepare(DatasetSpec(folder=str(folder)), tmp_path / "store", True, print)
-    return CropSampler(tmp_path / "store", TRAINING, seed=0)
+def sampler(photo_store: Path) -> CropSampler:
+    return CropSampler(photo_store, TRAINING, seed=0)
 
 
 def run(stage: Callable[[], Stage], sampler: CropSampler, state: Path, key: str = "k", **training: Any) -> Fit:

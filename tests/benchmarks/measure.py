@@ -63,17 +63,23 @@ def wait(device: torch.device) -> None:
 
 def without_own_linear(module: nn.Module) -> None:
     """Linear layers of torch in place of ours."""
-    for part in module.modules():
-        if type(part) is Linear:
-            part.__class__ = nn.Linear  # type: ignore[assignment]
+    for parent in list(module.modules()):
+        for name, part in list(parent.named_children()):
+            if type(part) is Linear:
+                plain = nn.Linear(part.in_features, part.out_features, part.bias is not None, device="meta")
+                plain.weight, plain.bias = part.weight, part.bias
+                setattr(parent, name, plain.train(part.training))
 
 
 def made_plain(module: nn.Module) -> None:
     """Layers and layout of torch in place of ours."""
     without_own_linear(module)
-    for part in module.modules():
-        if type(part) is GroupNorm:
-            part.__class__ = nn.GroupNorm  # type: ignore[assignment]
+    for parent in list(module.modules()):
+        for name, part in list(parent.named_children()):
+            if type(part) is GroupNorm:
+                plain = nn.GroupNorm(part.num_groups, part.num_channels, part.eps, device="meta")
+                plain.weight, plain.bias = part.weight, part.bias
+                setattr(parent, name, plain.train(part.training))
     module.to(memory_format=torch.contiguous_format)
 
 

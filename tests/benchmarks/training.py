@@ -86,9 +86,9 @@ class Step:
         random = torch.Generator().manual_seed(0)
         hr, lr = (torch.rand(batch, 3, s, s, generator=random).to(device, **layout) for s in (crop, crop // 4))
         self.batch = Batch(hr, lr)
-        how = {"fused": True} if switches.fused else {"foreach": False}
+        fused, foreach = (True, None) if switches.fused else (None, False)
         self.optimisers = {
-            player: Adam(stage.moved_by(player).parameters(), lr=1e-7, **how)  # type: ignore[arg-type]
+            player: Adam(stage.moved_by(player).parameters(), lr=1e-7, fused=fused, foreach=foreach)
             for player in stage.players
         }
         self.average = RunningAverage(stage.moved_by(stage.generator), 0.99)

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -29,7 +29,7 @@ PARENT_DEATH_SIGNAL = 1
 """`PR_SET_PDEATHSIG` of Linux's prctl."""
 
 
-def launched(runtime: Runtime, precision: str) -> Fabric:
+def launched(runtime: Runtime, precision: Literal["32-true", "bf16-mixed"]) -> Fabric:
     """The loop's Fabric, in each of the processes that `runtime` asks for: what follows runs in all of them."""
     fabric = Fabric(
         accelerator="auto" if runtime.gpus else "cpu",
@@ -38,7 +38,7 @@ def launched(runtime: Runtime, precision: str) -> Fabric:
         strategy=DDPStrategy(find_unused_parameters=True, forward_sync_buffers=False)
         if runtime.processes > 1
         else "auto",
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,
         # A job of a cluster is one task there, whose processes are its own business.
         plugins=[LightningEnvironment()],
     )
