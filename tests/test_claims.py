@@ -238,7 +238,7 @@ def test_values_that_are_not_run_say_why(workspace: Path) -> None:
     for scores, claim, entry, changes, why in (
         ([score], "tvqrap.main_psnr", "tvqrap", {"tracks": tracks}, "tvqrap is not tested on imagenet_test"),
         ([score], "vq.simvq_ssim", "vq_rec", {}, "imagenet_val_128 is not a test set of preset paper"),
-        ([score], "tvqrap.main_fid", "tvqrap", {}, "fid is not among the protocols that this set is scored with"),
+        ([score], "tvqrap.rap_fid", "tvqrap", {}, "fid is not among the protocols that this set is scored with"),
         ([absent], "tvqrap.sr_psnr", "vq", {}, "psnr_y is n/a: weights absent: somewhere"),
         ([score], "aesop.psnr_y_set14", "aesop", {}, "entry aesop was not asked for; `--config entries=all` makes it"),
         (
