@@ -82,6 +82,24 @@ def test_rounded_luma_is_matlabs() -> None:
     assert CHANNELS["Y of YIQ, rounded"](colours).tolist() == [[76, 150, 29, 255, 0]]
 
 
+def test_grey_files_count_as_they_are_where_there_are_any(folders: tuple[Path, Path], tvqsr: Command) -> None:
+    """As MATLAB's scripts do; 219 / 255 of the range of shades is what luma of YCbCr has."""
+    sr, hr = folders
+    before = row(folders, "Y of BT.601", 4)["psnr"]
+    noisy = np.array(Image.open(sr / "p0.png").convert("L"))
+    Image.fromarray(np.stack([noisy] * 3, axis=-1)).save(sr / "p0.png")
+    Image.open(hr / "p0.png").convert("L").save(hr / "p0.png")
+    usual, kept = (row(folders, name, 4) for name in ("Y of BT.601", "Y of BT.601, grey photos as they are"))
+    assert usual["psnr"] - kept["psnr"] == pytest.approx(20 * np.log10(255 / 219) / 3, abs=1e-3)
+    assert kept["psnr"] != pytest.approx(before)
+    grey = cropped(np.array(Image.open(hr / "p0.png"), dtype=float), 4), cropped(noisy.astype(float), 4)
+    wanted = [10 * np.log10(255**2 / np.mean((grey[0] - grey[1]) ** 2))]
+    wanted += [score_of("psnr_y", cropped(x, 4), cropped(y, 4)) for x, y in images(folders)[1:]]
+    assert kept["psnr"] == pytest.approx(np.mean(wanted), abs=1e-3)
+    shown = tvqsr("explain-score", "--sr", sr, "--hr", hr, "--reported", f"{kept['psnr']:.3f}").stdout
+    assert "is given by: Y of BT.601, grey photos as they are, crop 4" in shown
+
+
 def test_the_convention_behind_a_number_is_named(folders: tuple[Path, Path], tvqsr: Command) -> None:
     sr, hr = folders
     number = f"{row(folders, 'Y of YIQ', 4)['psnr']:.3f}"

@@ -24,6 +24,17 @@ def test_shipped_presets_are_valid(name: str) -> None:
     assert Plan.load(name).runs
 
 
+def test_a_preset_may_train_nothing(tmp_path: Path) -> None:
+    plan = Plan.load("bicubic")
+    assert (plan.runs, plan.preset.training_sets) == ({}, set())
+    with pytest.raises(UserError, match="train_photos: nothing is trained in this preset; leave it out"):
+        Plan.load("bicubic", {"train_photos": str(tmp_path)})
+    with pytest.raises(UserError, match=r"it has no photos to train on: give `train_on: \{hr: SET, pairs: SET\}`"):
+        Plan.load("bicubic", {"entries": {"vq": {"method": "vq"}}})
+    own = {"vq": {"method": "vq", "stages": {name: {"trains_on": "set5"} for name in ("tokenizer", "predictor")}}}
+    assert Plan.load("bicubic", {"entries": own, "test_on": ["set14"]}).preset.training_sets == {"set5"}
+
+
 def test_paper_changes_nothing_of_what_was_published() -> None:
     """But for the ablations, which change what they are named after."""
     plan = Plan.load("paper")

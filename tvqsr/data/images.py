@@ -30,6 +30,12 @@ def read_image(path: Path) -> Pixels:
         return _as_rgb(ImageOps.exif_transpose(image), path)
 
 
+def has_one_channel(path: Path) -> bool:
+    """Whether a photo's file holds shades of grey alone. Raises UserError as `read_image`."""
+    with _opened(path) as image:
+        return image.mode in ("1", "L")
+
+
 def read_output(path: Path) -> Pixels:
     """Read somebody's finished output as (H, W, 3) uint8: 8-bit RGB, PNG or BMP, nothing converted.
 

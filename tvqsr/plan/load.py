@@ -42,7 +42,7 @@ def load_preset(name: str, changes: dict[str, Any]) -> tuple[str, Preset]:
     wanted = changes.get("entries")
     chosen = isinstance(wanted, str | list)
     content = _merged(_content(path), {key: value for key, value in changes.items() if key != "entries" or not chosen})
-    preset = _with_own_photos(parse(Preset, content, str(path)))
+    preset = _with_own_photos(parse(Preset, content, str(path)), str(path))
     if isinstance(wanted, str | list):
         preset = _with_entries(preset, wanted, str(path))
     _check_datasets(preset, str(path))
@@ -97,11 +97,13 @@ def _with_entries(preset: Preset, wanted: str | list[Any], where: str) -> Preset
     return preset.model_copy(update={"entries": entries, "more_entries": preset.more_entries | left_out})
 
 
-def _with_own_photos(preset: Preset) -> Preset:
+def _with_own_photos(preset: Preset, where: str) -> Preset:
     """`train_photos` put in place of the training sets' own photos."""
     if preset.train_photos is None:
         return preset
     training = preset.training_sets
+    if not training:
+        raise UserError(f"{where}: train_photos: nothing is trained in this preset; leave it out")
     replaced = {
         name: spec.model_copy(update={"source": None, "hub": None, "folder": preset.train_photos})
         if name in training

@@ -139,7 +139,8 @@ class Preset(Strict):
     """Where sets lie, fetched or put there by hand: `<data_folder>/<source>/HR` and `LR`."""
     archives_dir: str | None = None
     """Where the archives lie that they are unpacked from; null: `<data_folder>/archives`."""
-    train_on: TrainingData
+    train_on: TrainingData | None = None
+    """Left out by a preset that trains nothing: of outputs, weights that are given, and interpolations."""
     test_on: Annotated[tuple[Name, ...], BeforeValidator(tuple_of), Field(min_length=1)]
     tracks: dict[Name, Annotated[tuple[Name, ...], BeforeValidator(tuple_of)]] = {}
     """Test sets by the degradation that they ask about; given, each is in one, so that no table mixes them.
@@ -176,4 +177,4 @@ class Preset(Strict):
         stages = [change for method in self.methods.values() for change in method.values()]
         stages += [change for entry in self.entries.values() for change in entry.stages.values()]
         own = {change.trains_on for change in stages if change.trains_on is not None}
-        return {self.train_on.hr, self.train_on.pairs} | own
+        return own | ({self.train_on.hr, self.train_on.pairs} if self.train_on else set())

@@ -152,9 +152,16 @@ class RunBuilder:
 
     def _dataset(self, spec: StageSpec, changes: list[tuple[str, StageChange]]) -> str:
         """What a stage is trained on: the preset's set for its kind, unless a change names another."""
-        dataset = self.preset.train_on.hr if spec.trains_on == "hr" else self.preset.train_on.pairs
+        dataset: str | None = None
+        if usual := self.preset.train_on:
+            dataset = usual.hr if spec.trains_on == "hr" else usual.pairs
         for _, change in changes:
             dataset = change.trains_on or dataset
+        if dataset is None:
+            raise UserError(
+                f"{self.where}: it has no photos to train on: give `train_on: {{hr: SET, pairs: SET}}`, "
+                f"or only entries of which nothing is trained"
+            )
         return dataset
 
     def _training(self, spec: StageSpec, changes: list[tuple[str, StageChange]], method: Method) -> Training:

@@ -36,6 +36,16 @@ def rounded_yiq_luma(pixels: Pixels) -> Samples:
     return np.rint(found * np.float32(255)).astype(np.float64)
 
 
+def is_grey(pixels: Pixels) -> bool:
+    """Whether (H, W, 3) uint8 RGB has three equal channels, as a file with one has when it is read."""
+    return bool((pixels == pixels[..., :1]).all())
+
+
+def grey_samples(pixels: Pixels) -> Samples:
+    """The one channel of a grey picture, (H, W, 3) uint8, in its full range: (H, W) in [0, 255]."""
+    return pixels[..., 0].astype(np.float64)
+
+
 @dataclass(frozen=True)
 class Colours:
     """A named way from 8-bit RGB to samples in [0, 255]: of (H, W, 3) to (H, W), or (H, W, 3) for RGB."""
