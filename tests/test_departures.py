@@ -84,7 +84,7 @@ def test_photos_from_elsewhere_under_a_published_name_are_other_data(
     (workspace / "mine").mkdir()
     shutil.copy(photo, workspace / "mine")
     score = [measured("tvqrap_released", "lpips_alex", "imagenet_test", 0.21)]
-    differing(paper_verdict(score, "tvqrap.main_lpips", "tvqrap_released", datasets={"imagenet_test": spec}), words)
+    differing(paper_verdict(score, "tvqrap.rap_lpips", "tvqrap_released", datasets={"imagenet_test": spec}), words)
 
 
 @pytest.mark.parametrize(("photos", "expected"), [(2999, "protocol differs"), (3000, "reproduced")])

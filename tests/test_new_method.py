@@ -41,6 +41,7 @@ def test_it_is_the_template_under_another_name(tmp_path: Path) -> None:
     load_plugin(method)
 
 
+@pytest.mark.slow
 def test_its_own_test_notices_a_mistake(tmp_path: Path) -> None:
     folder = new_method("my_idea", tmp_path)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]

@@ -82,10 +82,9 @@ def _exits(words: list[str]) -> None:
     sys.exit(main(words))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["photos_train", "photos_test"])
-@pytest.mark.parametrize(
-    ("run", "kills", "least_halves"), [pytest.param(as_command, 3, 0, marks=pytest.mark.slow), (imported_before, 7, 4)]
-)
+@pytest.mark.parametrize(("run", "kills", "least_halves"), [(as_command, 3, 0), (imported_before, 7, 4)])
 def test_a_rerun_after_a_kill_makes_what_an_undisturbed_run_makes(
     results: Path, tvqsr: Command, dataset: str, run: Run, kills: int, least_halves: int
 ) -> None:

@@ -76,6 +76,7 @@ def folder_of(results: Path, stage: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_imported_weights_upscale_like_trained_ones(
     checkpoints: dict[str, Checkpoint], results: Path, tvqsr: Command, photo: Path, workspace: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_imported_weights_upscale_like_trained_ones(
     assert read_image(workspace / "out.png").shape == (280, 360, 3)
 
 
+@pytest.mark.slow
 def test_a_predictor_is_decoded_by_the_decoder_that_it_carries(
     checkpoints: dict[str, Checkpoint], results: Path, tvqsr: Command, photo: Path, workspace: Path
 ) -> None:

@@ -226,7 +226,7 @@ def test_an_image_that_a_metric_cannot_take_is_na_and_all_else_is_scored(tvqsr: 
     assert told["pyiqa:vif"]["reason"].startswith("pyiqa:vif gives no number for an image of 20 x 20 (")
 
 
-@pytest.mark.parametrize("name", ["clipscore", "liqe"])
+@pytest.mark.parametrize("name", ["clipscore", pytest.param("liqe", marks=pytest.mark.slow)])
 def test_metrics_on_clip_lack_weights_and_no_package(name: str, torch_home: Path) -> None:
     """openai-clip imports what setuptools has no more; in a new process, where nothing has imported it before."""
     code = f"""

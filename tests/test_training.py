@@ -209,6 +209,7 @@ def test_a_run_leaves_weights_curve_and_record(tiny_plan: Plan, results: Path, t
     assert {"git", "packages", "machine", "time"} <= set(record["made_by"])
 
 
+@pytest.mark.slow
 def test_sigterm_keeps_a_checkpoint_and_the_rerun_equals_an_undisturbed_run(
     preset: Callable[..., Path], workspace: Path
 ) -> None:

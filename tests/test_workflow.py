@@ -20,6 +20,8 @@ from tvqsr.plan import Plan
 from tvqsr.plan.stored import stored_plan
 from tvqsr.report.check import failed, read_verdicts
 
+pytestmark = pytest.mark.slow
+
 FIGURES = Plan.load(str(TINY)).figures
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 

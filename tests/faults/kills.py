@@ -2,12 +2,14 @@
 
 After each kill Snakemake's lock is taken off (`--unlock`) and the same command run again, as a user would. When
 the graph is done, all weights, curves, images, scores, tables and verdicts are compared with those of an undisturbed
-run, to the bit; then it starts anew, until there were so many kills.
+run, to the bit; then it starts anew, until there were so many kills. Moments drawn over the whole graph fall into its
+long jobs; `--at STEP` waits until one of these runs, and kills within its first seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import shutil
@@ -16,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,19 @@ KINDS = {"everything": 0.6, "the job": 0.2, "snakemake": 0.2}
 """What is killed, how often: with Snakemake alone gone, its jobs run on beside those of the next one."""
 EARLIEST = 5.0
 """Seconds after the start: before, Snakemake plans."""
+AIMED = 4.0
+"""Most seconds after the start of a job that was waited for."""
+LOOK = 0.05
+"""Seconds between two looks at what runs."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill what: seconds after the start of Snakemake or, given its step, of a job."""
+
+    what: str
+    seconds: float
+    at: str = ""
 
 
 @dataclass
@@ -81,18 +96,20 @@ def undisturbed(folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def killed_round(folder: Path, moments: Iterator[tuple[str, float]], kills: int) -> Round:
-    """Run the graph to its end, killed at such `moments` (what, seconds), so many times at most."""
+def killed_round(folder: Path, moments: Iterator[Moment], kills: int) -> Round:
+    """Run the graph to its end, killed at such moments, so many times at most."""
     this = Round()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     while True:
         process = start(folder)
-        what, seconds = next(moments)
+        moment, began = next(moments), time.perf_counter()
         try:
-            code = process.wait(seconds if len(this.kills) < kills else None)
+            if moment.at:
+                _wait_for(process, moment.at)
+            code = process.wait(moment.seconds if len(this.kills) < kills else None)
         except subprocess.TimeoutExpired:
-            this.kills.append(_kill(process, folder, what, seconds))
+            this.kills.append(_kill(process, folder, moment.what, time.perf_counter() - began))
             say(f"  {this.kills[-1]}")
         else:
             if code == 0:
@@ -101,6 +118,21 @@ def killed_round(folder: Path, moments: Iterator[tuple[str, float]], kills: int)
                 raise SystemExit((folder / "said.log").read_text()[-3000:])
         this.reruns += 1
         unlock(folder)
+
+
+def _wait_for(process: subprocess.Popen[bytes], step: str) -> None:
+    """Until a job of that step runs, or Snakemake has ended."""
+    while process.poll() is None:
+        if any(_step(child).startswith(f"{step} ") for child in _below(process.pid)):
+            return
+        time.sleep(LOOK)
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def unlock(folder: Path) -> None:
@@ -113,7 +145,7 @@ def _kill(process: subprocess.Popen[bytes], folder: Path, what: str, seconds: fl
     below = engine.children(recursive=True)
     jobs = [child for child in below if _step(child)]
     victims = {"everything": [engine, *below], "the job": jobs or [engine, *below], "snakemake": [engine]}[what]
-    running = sorted({_step(job) for job in jobs})
+    running = sorted({_step(job).strip() for job in jobs})
     done = len(list(folder.glob("results/*/*/**/*.*")))
     for victim in victims:
         try:
@@ -133,7 +165,7 @@ def _step(process: psutil.Process) -> str:
     at = next((place for place, word in enumerate(words[:3]) if Path(word).name == "tvqsr"), None)
     if at is None or len(words) < at + 3 or not Path(words[0]).name.startswith("python"):
         return ""
-    return " ".join([words[at + 1], *words[at + 3 : at + 5]])
+    return " ".join([words[at + 1], *words[at + 3 : at + 5], ""])
 
 
 def _of(folder: Path) -> list[psutil.Process]:
@@ -173,18 +205,19 @@ def differing(one: Path, other: Path) -> tuple[list[str], Counter[str]]:
     return differs, counted
 
 
-def moments_of(seed: int, within: float) -> Iterator[tuple[str, float]]:
-    """What is killed, and how many seconds after the start, without end."""
+def moments_of(seed: int, within: float, steps: Sequence[str] = ()) -> Iterator[Moment]:
+    """Without end: within so many seconds after the start or, given steps, in one after the other of these."""
     drawn = random.Random(seed)  # noqa: S311 (no secret)
-    while True:
-        yield drawn.choices(list(KINDS), list(KINDS.values()))[0], drawn.uniform(EARLIEST, within)
+    for step in itertools.cycle(steps or [""]):
+        what = drawn.choices(list(KINDS), list(KINDS.values()))[0]
+        yield Moment(what, drawn.uniform(0, AIMED) if step else drawn.uniform(EARLIEST, within), step)
 
 
-def run(folder: Path, kills: int, seed: int, within: float) -> dict[str, Any]:
-    """All kills, each within so many seconds after a start, and what came of them."""
+def run(folder: Path, kills: int, moments: Iterator[Moment]) -> dict[str, Any]:
+    """All kills, and what came of them."""
     if not (folder / "undisturbed" / "results" / "tiny" / "report.html").is_file():
         say(f"undisturbed: {undisturbed(folder / 'undisturbed'):.0f} s")
-    moments, counted = moments_of(seed, within), Counter[str]()
+    counted = Counter[str]()
     rounds: list[Round] = []
     while sum(len(this.kills) for this in rounds) < kills:
         place = folder / f"round{len(rounds)}"
@@ -213,10 +246,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the log here")
     parser.add_argument("--within", type=float, default=30.0, metavar="SECONDS", help="after each start")
+    parser.add_argument(
+        "--at", action="append", default=[], metavar="STEP", help="in this step; may be given several times"
+    )
     parser.add_argument("--work", type=Path, help="where to work; an undisturbed run that is there is taken as it is")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tvqsr-kills-") as work:
-        result = run(options.work or Path(work), options.kills, options.seed, options.within)
+        moments = moments_of(options.seed, options.within, options.at)
+        result = run(options.work or Path(work), options.kills, moments)
     if options.json:
         write_json(options.json, result)
     table = pd.Series({key: str(result[key]) for key in ("kills", "rounds", "by_what", "by_step", "differing_files")})

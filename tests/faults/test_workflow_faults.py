@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, TINY
-from tests.faults.kills import SMALL, differing, run
+from tests.faults.kills import SMALL, differing, moments_of, run
 from tests.test_workflow import SNAKEMAKE, jobs, snakemake
 
 pytestmark = pytest.mark.long
@@ -127,7 +127,7 @@ def test_results_that_were_moved_are_gone_on_with(finished: Path, tmp_path: Path
 
 
 def test_three_kills_change_nothing(tmp_path: Path) -> None:
-    result = run(tmp_path, 3, 0, 30.0)
+    result = run(tmp_path, 3, moments_of(0, 30.0))
     assert result["kills"] == 3
     assert result["differing_files"] == []
     assert sum(result["compared"].values()) > 20
