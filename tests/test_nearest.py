@@ -46,23 +46,45 @@ def test_codes_far_from_the_origin(offset: float) -> None:
         assert not torch.equal(in_fp32(vectors, codebook), expected), "no test of cancellation"
 
 
-def test_near_ties_are_told_apart() -> None:
-    """Vectors half-way between two codes but for rounding: fp32 alone gets some of them wrong."""
+@pytest.mark.parametrize("others", [40 * CLOSEST, 0])
+def test_near_ties_are_told_apart(others: int) -> None:
+    """Vectors half-way between two codes but for rounding, few or all: fp32 alone gets some of them wrong."""
     torch.manual_seed(0)
     codebook = torch.randn(64, 64)
-    pairs = torch.randint(64, (40, 2))
+    pairs = torch.randint(64, (400, 2))
     between = torch.lerp(codebook[pairs[:, 0]], codebook[pairs[:, 1]], 0.5)
-    vectors = torch.cat([between, torch.randn(40 * CLOSEST, 64)])
+    vectors = torch.cat([between, torch.randn(others, 64)])
     expected = in_float64(vectors, codebook)
     assert not torch.equal(in_fp32(vectors, codebook), expected), "no near ties"
     assert torch.equal(nearest_code(vectors, codebook), expected)
 
 
-def test_of_equal_codes_the_first() -> None:
+@pytest.mark.parametrize("copies", [3, 64])
+@pytest.mark.parametrize("apart", [0.0, 1e-7])
+def test_of_equal_codes_the_first(copies: int, apart: float) -> None:
+    """Of nearly equal ones the nearest, as float64 tells. 64 codes and more are another path of torch's."""
     torch.manual_seed(0)
-    codebook = torch.randn(16, 64).repeat(3, 1)
+    codebook = torch.randn(16, 64)
+    codebook = torch.cat([codebook + apart * number for number in range(copies)])
     vectors = torch.cat([codebook, torch.randn(1000, 64)])
-    assert int(nearest_code(vectors, codebook).max()) < 16
+    found = nearest_code(vectors, codebook)
+    assert torch.equal(found, in_float64(vectors, codebook))
+    assert apart or int(found.max()) < 16
+
+
+def test_a_hundred_equal_vectors_have_one_code() -> None:
+    for seed in range(20):
+        torch.manual_seed(seed)
+        codebook = torch.randn(128, 64)
+        vector = (codebook[3] + codebook[90]) / 2
+        assert len(nearest_code(vector.repeat(640, 1), codebook).unique()) == 1
+
+
+def test_on_a_gpu_the_closest_races_are_run_again() -> None:
+    """The path of devices that must not be waited for, by the gaps alone."""
+    gap = torch.rand(1000, device="meta")
+    (close,) = nearest._open(gap, gap)
+    assert close.shape == (16,)
 
 
 def test_in_fp32_whatever_precision_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -102,14 +103,14 @@ def _start_munge() -> None:
     subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", shutil.which("munged") or "munged"], check=True)
 
 
-def submitted(folder: Path, preset: Path, *words: str) -> subprocess.Popen[str]:
+def submitted(folder: Path, preset: Path, *words: str, changes: Sequence[str] = ()) -> subprocess.Popen[str]:
     """Snakemake with the shipped profile, as a user starts it; its output goes to `snakemake.log`."""
     command = [str(SNAKEMAKE), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--profile", str(ROOT / "profiles" / "slurm"), *OPTIONS, *words]
+    command += ["--workflow-profile", str(ROOT / "profiles" / "slurm"), *OPTIONS, *words]
     environment = os.environ | {"PATH": os.pathsep.join([str(SNAKEMAKE.parent), os.environ["PATH"]])}
     with (folder / "snakemake.log").open("w") as log:
         return subprocess.Popen(
-            [*command, "--config", f"preset={preset}", "entries=[bicubic, tvq_rec]"],
+            [*command, "--config", f"preset={preset}", "entries=[bicubic, tvq_rec]", *changes],
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -148,3 +149,16 @@ def test_a_dry_run_plans_for_a_cluster_that_is_not_here(tmp_path: Path) -> None:
     running = submitted(tmp_path, TINY, "-n")
     assert running.wait(PATIENCE) == 0, log_of(tmp_path)[-3000:]
     assert "rule train" in log_of(tmp_path) or "train " in log_of(tmp_path)
+
+
+def test_a_cluster_runs_as_many_trainings_as_it_has_gpus_and_one_may_have_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Snakemake cuts what a job asks for to the limit of all: one GPU is what `profiles/default` allows."""
+    from snakemake.cli import parse_args
+
+    monkeypatch.chdir(ROOT)
+    (command,) = re.findall(r"uv run --extra slurm snakemake (.*)", (ROOT / "README.md").read_text())
+    _, options = parse_args([*command.split(), "-n"])
+    assert options.executor == "slurm"
+    assert (options.resources["gpu"].value, options.jobs) == (64, 64)

@@ -1,9 +1,9 @@
 """kill -9 at random moments of a whole small graph of jobs: `python -m tests.faults.kills --kills 50 --json LOG`.
 
-After each kill Snakemake's lock is taken off (`--unlock`) and the same command run again, as a user would. When
-the graph is done, all weights, curves, images, scores, tables and verdicts are compared with those of an undisturbed
-run, to the bit; then it starts anew, until there were so many kills. Moments drawn over the whole graph fall into its
-long jobs; `--at STEP` waits until one of these runs, and kills within its first seconds.
+After each kill the same command is run again, as a user would. When the graph is done, all weights, curves, images,
+scores, tables and verdicts are compared with those of an undisturbed run, to the bit; then it starts anew, until there
+were so many kills. Moments drawn over the whole graph fall into its long jobs; `--at STEP` waits until one of these
+runs, and kills within its first seconds.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ EARLIEST = 5.0
 """Seconds after the start: before, Snakemake plans."""
 AIMED = 4.0
 """Most seconds after the start of a job that was waited for."""
+LOCKED = "Directory cannot be locked"
 LOOK = 0.05
 """Seconds between two looks at what runs."""
 
@@ -73,6 +74,8 @@ class Round:
 
     kills: list[Kill] = field(default_factory=list)
     reruns: int = 0
+    unlocked: int = 0
+    """How often the lock had to be taken off by hand: killed between taking and noting it."""
     differs: list[str] = field(default_factory=list)
     """Files that are not those of the undisturbed run."""
 
@@ -116,8 +119,11 @@ def killed_round(folder: Path, moments: Iterator[Moment], kills: int) -> Round:
                 return this
             if not this.kills:
                 raise SystemExit((folder / "said.log").read_text()[-3000:])
+            if LOCKED in (folder / "said.log").read_text():
+                this.unlocked += 1
+                shutil.rmtree(folder / ".snakemake" / "locks")
+        (folder / "said.log").unlink()
         this.reruns += 1
-        unlock(folder)
 
 
 def _wait_for(process: subprocess.Popen[bytes], step: str) -> None:
@@ -133,11 +139,6 @@ def _below(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-
-
-def unlock(folder: Path) -> None:
-    """What `snakemake --unlock` does, without the seconds in which that plans."""
-    shutil.rmtree(folder / ".snakemake" / "locks", ignore_errors=True)
 
 
 def _kill(process: subprocess.Popen[bytes], folder: Path, what: str, seconds: float) -> Kill:
@@ -231,6 +232,7 @@ def run(folder: Path, kills: int, moments: Iterator[Moment]) -> dict[str, Any]:
     return {
         "kills": len(all_kills),
         "rounds": len(rounds),
+        "unlocked_by_hand": sum(this.unlocked for this in rounds),
         "differing_files": [name for this in rounds for name in this.differs],
         "compared": dict(counted),
         "by_what": dict(Counter(kill.what for kill in all_kills)),
@@ -256,7 +258,12 @@ def main() -> None:
         result = run(options.work or Path(work), options.kills, moments)
     if options.json:
         write_json(options.json, result)
-    table = pd.Series({key: str(result[key]) for key in ("kills", "rounds", "by_what", "by_step", "differing_files")})
+    table = pd.Series(
+        {
+            key: str(result[key])
+            for key in ("kills", "rounds", "by_what", "by_step", "unlocked_by_hand", "differing_files")
+        }
+    )
     print(table.to_string())
     if result["differing_files"]:
         raise SystemExit(1)

@@ -1,8 +1,8 @@
-"""The nearest code of each vector: the index that a search in float64 finds, at the price of one in fp32."""
+"""The nearest code of each vector: the index that a search in float64 finds, at about the price of one in fp32."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,7 +13,7 @@ from tvqsr.nn.linear import linear
 SCORES = {"cpu": 2**22, "cuda": 2**25}
 """Scores (vectors x codes, fp32) held at a time: 16 MiB stay in a CPU's cache, a GPU is busy with 128."""
 CLOSEST = 64
-"""One in so many vectors, those whose two best codes are closest to each other, is searched again in float64."""
+"""One in so many vectors of a chunk is searched again in float64 at a time; on a GPU, once."""
 
 
 @torch.no_grad()
@@ -23,30 +23,63 @@ def nearest_code(vectors: Tensor, codebook: Tensor, scores: int | None = None) -
     As a search in float64 finds it, the lowest index where codes are equally near. ||e||^2 / 2 - z.e takes one matrix
     product, in fp32 whatever autocast and TF32 are set to. All are taken relative to the mean code first: far from the
     origin, the difference of large terms would leave nothing of small distances. Where the two best scores differ by
-    less than rounding, which happens to one vector in some 100000, the order is open: the closest races of each chunk
-    are searched again in float64. Nothing waits for the device.
+    less than rounding can, their order is open, and the vector is searched again in float64: on a CPU every one of
+    these. A GPU would have to be waited for to know how many there are, so there it is the closest of each chunk, one
+    vector in `CLOSEST`; were more open (equal codes, or vectors in great number half-way between two), it may be
+    another code that is as near but for rounding.
 
     Memory: `scores` (`SCORES` where None) or, of more codes, one row of them in fp32, 1 / 32 of that in float64, and
     the codebook in both.
     """
-    codebook, exact = codebook.float(), codebook.double()
+    codebook = codebook.float()
     mean = codebook.mean(dim=0)
     rows = max(1, (scores or SCORES.get(vectors.device.type, SCORES["cuda"])) // len(codebook))
     # Filled chunk by chunk: small tensors kept between the large ones would keep a CPU's memory from being reused.
-    found = torch.empty(len(vectors), dtype=torch.int64, device=vectors.device)
+    found, first = torch.empty(len(vectors), dtype=torch.int64, device=vectors.device), None
     with _full_precision(vectors.device):
         centred = codebook - mean
         weight, bias = -centred, _half_norm(centred)
-        exact_bias = _half_norm(exact)
+        exact, exact_mean = codebook.double() - mean.double(), mean.double()
         for part, index in zip(vectors.split(rows), found.split(rows), strict=True):
-            score = linear(part.float() - mean, weight, bias)
+            shifted = part.float() - mean
+            score = linear(shifted, weight, bias)
             best, likely = score.min(dim=1)
             index.copy_(likely)
             if len(codebook) > 1:
                 gap = score.scatter_(1, likely[:, None], torch.inf).amin(dim=1) - best
-                close = gap.topk(-(-len(part) // CLOSEST), largest=False).indices
-                index[close] = torch.addmm(exact_bias, part[close].double(), exact.t(), alpha=-1).argmin(dim=1)
+                for close in _open(gap, _rounding(shifted, bias)):
+                    first = _first_of_equal(codebook) if first is None else first
+                    index[close] = first[_nearest_in_float64(part[close].double() - exact_mean, exact)]
     return found
+
+
+def _nearest_in_float64(vectors: Tensor, exact: Tensor) -> Tensor:
+    return torch.addmm(_half_norm(exact), vectors, exact.t(), alpha=-1).argmin(dim=1)
+
+
+def _first_of_equal(codebook: Tensor) -> Tensor:
+    """For each code the lowest index of one that is equal to it (K,): a product's rounding tells equal ones apart."""
+    number = torch.arange(len(codebook), device=codebook.device)
+    if codebook.device.type != "cpu":  # It would have to be waited for.
+        return number
+    _, kind = codebook.unique(dim=0, return_inverse=True)
+    return torch.full_like(number, len(codebook)).scatter_reduce(0, kind, number, "amin")[kind]
+
+
+def _rounding(vectors: Tensor, half_norms: Tensor) -> Tensor:
+    """Most that two scores of vectors (N, D) can be off together, (N,): whatever the order in which terms are added."""
+    largest = half_norms.max()
+    terms = vectors.norm(dim=1) * (2 * largest).sqrt() + largest
+    return 2 * (vectors.shape[1] + 4) * torch.finfo(vectors.dtype).eps * terms
+
+
+def _open(gap: Tensor, rounding: Tensor) -> Sequence[Tensor]:
+    """Vectors whose nearest code is to be searched again, so many at a time that memory stays bounded."""
+    most = -(-len(gap) // CLOSEST)
+    if gap.device.type != "cpu":
+        return [gap.topk(most, largest=False).indices]
+    open_races = (gap <= rounding).nonzero().flatten()
+    return open_races.split(most) if len(open_races) else []
 
 
 def _half_norm(codes: Tensor) -> Tensor:

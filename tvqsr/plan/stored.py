@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
+from tvqsr.plan.digest import digest
 from tvqsr.plan.entries import EntryPlan
 from tvqsr.plan.method import load_method
 from tvqsr.plan.paths import PLAN_FILE, Paths
@@ -17,6 +20,8 @@ from tvqsr.plan.runs import Run
 from tvqsr.plan.schema import parse
 from tvqsr.plan.training import Training
 
+EXPECTED = "TVQSR_PLAN"
+"""The variable in which Snakemake tells its jobs the digest of the plan that it resolved."""
 PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.+-]*")
 """Names that become parts of paths."""
 
@@ -31,10 +36,16 @@ def record(plan: Plan) -> dict[str, Any]:
     }
 
 
+def plan_digest(stored: Mapping[str, Any]) -> str:
+    """Of what `record` gives, or of a `plan.json` that holds it."""
+    return digest({key: stored.get(key) for key in ("name", "preset", "runs", "entries")})
+
+
 def stored_plan(place: Path) -> Plan:
     """The plan of a results folder, given by the folder or its `plan.json`.
 
-    Raises UserError if there is none, or if it is of another version of the suite.
+    Raises UserError if there is none, if it is of another version of the suite or, in a job, if it is not the one that
+    Snakemake started with.
     """
     folder = place.parent if place.name == PLAN_FILE else place
     path = folder / PLAN_FILE
@@ -43,7 +54,14 @@ def stored_plan(place: Path) -> Plan:
             f"{folder}: is no results folder (no plan.json); "
             f"give the folder of a preset that was run, such as results/mini"
         )
-    return parsed_plan(read_json(path), folder)
+    stored = read_json(path)
+    expected = os.environ.get(EXPECTED)
+    if expected and isinstance(stored, dict) and plan_digest(stored) != expected:
+        raise UserError(
+            f"{path}: is not the plan that this Snakemake started with: it, or the preset, was changed meanwhile; "
+            f"run snakemake again"
+        )
+    return parsed_plan(stored, folder)
 
 
 def parsed_plan(stored: dict[str, Any], folder: Path) -> Plan:

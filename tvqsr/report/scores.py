@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tvqsr.errors import UserError
 from tvqsr.files import read_json
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.report.chain import check_chain
@@ -51,6 +52,9 @@ Title, higher is better, decimals, definition.
 WHOLE_SET = "(set)"
 """In place of an image's name, for a score of the whole set: there is one number, and nothing to pair."""
 
+SAMPLES = ("crop", "colours", "rounding")
+"""What is compared under a protocol: the same for all entries of a test set."""
+
 ABOUT = (
     *("entry", "protocol", "title", "decimals", "definition", "higher_is_better"),
     *("crop", "colours", "rounding", "network", "library"),
@@ -61,8 +65,8 @@ ABOUT = (
 def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame:
     """One row per entry, seed, test set, image and protocol, in the plan's order; codebook measures included.
 
-    `only` are the entries that are asked for. Raises UserError for a file that is missing or damaged, and for
-    what is not of one another (`chain`).
+    `only` are the entries that are asked for. Raises UserError for a file that is missing or damaged, for what is not
+    of one another (`chain`), and for entries that were scored on other samples than the rest.
     """
     frames = [
         _one(plan, entry, seed, testset)
@@ -71,7 +75,24 @@ def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame
         for seed in entry.seeds
         if only is None or entry.name in only
     ]
-    return pd.concat(frames, ignore_index=True)
+    scores = pd.concat(frames, ignore_index=True)
+    _refuse_other_samples(plan, scores)
+    return scores
+
+
+def _refuse_other_samples(plan: Plan, scores: pd.DataFrame) -> None:
+    """Raise UserError where a column of a table would hold numbers of other borders or colours than its head tells."""
+    for what in (name for name in SAMPLES if name in scores):
+        told = scores.dropna(subset=what)
+        for (testset, protocol), rows in told.groupby(["testset", "protocol"], sort=False):
+            usual = rows[what].mode().iloc[0]
+            if not (other := rows[rows[what] != usual]).empty:
+                first = other.iloc[0]
+                path = plan.paths.scores(first["entry"], int(first["seed"]), str(testset))
+                raise UserError(
+                    f"{path}: {protocol} has {what} `{first[what]}`, where other entries have `{usual}`: it was scored "
+                    f"under another plan; delete it and run snakemake again"
+                )
 
 
 def _one(plan: Plan, entry: EntryPlan, seed: int, testset: str) -> pd.DataFrame:

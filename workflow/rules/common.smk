@@ -4,10 +4,12 @@ import sys
 
 import yaml
 
+from tvqsr.console import say
+from tvqsr.engine_lock import locks, note_holder, take_off_stale_lock
 from tvqsr.errors import UserError
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
-from tvqsr.plan.stored import record
+from tvqsr.plan.stored import EXPECTED, plan_digest, record
 
 
 def retyped(value):
@@ -35,6 +37,11 @@ def load_plan():
 
 
 PLAN = load_plan()
+if taken_off := take_off_stale_lock():
+    say(taken_off)
+LOCKS_OF_OTHERS = locks()
+# Every job refuses another plan than this one, should `plan.json` be replaced meanwhile.
+shell.prefix(f"set -euo pipefail; export {EXPECTED}={plan_digest(record(PLAN))}; ")
 PATHS = PLAN.paths
 PLAN_FILE = str(PATHS.record)
 TESTSETS = PLAN.preset.test_on
