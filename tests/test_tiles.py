@@ -50,18 +50,46 @@ def test_every_pixel_is_the_identity_s() -> None:
     assert torch.allclose(tiled(lambda part: part, image, 4, 64, quietly), image, atol=1e-6)
 
 
-def test_tiles_that_disagree_fade_into_one_another() -> None:
+@pytest.mark.parametrize("size", [(64, 500), (500, 64)])
+def test_tiles_that_disagree_fade_into_one_another(size: tuple[int, int]) -> None:
     """Tiles of 0, 1, 2, ...: between neighbours no step is larger than the fade allows."""
     counter = iter(range(1000))
 
     def number(part: Tensor) -> Tensor:
         return torch.full_like(part, float(next(counter)))
 
-    out = tiled(number, torch.zeros(1, 3, 64, 500), 1, 64, quietly)
+    out = tiled(number, torch.zeros(1, 3, *size), 1, 64, quietly)[0, 0]
+    out = out if size[1] > size[0] else out.T
     steps = out.diff(dim=-1).abs()
     assert out.max() > 10
     assert steps.max() <= 1 / 16 + 1e-6
     assert out.diff(dim=-2).abs().max() < 1e-6
+
+
+class Normed(nn.Module):
+    """x4, with statistics over all that it is given, as the published networks have: every tile has its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1, padding_mode="replicate"), nn.GroupNorm(8, 32))
+        self.last = nn.Conv2d(32, 3, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return nn.functional.interpolate(self.last(self.layers(image)), scale_factor=4, mode="bilinear")
+
+
+def test_statistics_of_their_own_leave_no_seam() -> None:
+    """On a ramp, tiles differ from the whole by a shift and a gain each: cut off, they would meet in a step."""
+    torch.manual_seed(0)
+    network = Normed().eval()
+    rows, columns = torch.linspace(0, 1, 200)[:, None], torch.linspace(0, 1, 320)
+    image = (rows * columns).repeat(1, 3, 1, 1)
+    with torch.no_grad():
+        whole, parts = network(image), tiled(network, image, 1, 64, quietly)
+    assert (parts - whole).abs().mean() > 0.3 * whole.std(), "nothing that could make a seam"
+    for side in (-1, -2):
+        step = (parts - whole).diff(dim=side).abs().max()
+        assert step < 0.03 * (parts - whole).abs().max()
 
 
 @pytest.mark.parametrize(
