@@ -65,7 +65,10 @@ class Guard:
         first = int(min_over_processes(self._first))
         if first == NEVER:
             return
-        summed = {names: sum_over_processes(values) for names, values in self._values.items()}
+        # A process that was spoilt by another's gradients keeps its losses of a later step, where every term is bad.
+        met = self._first == first
+        own = {names: torch.where(met, values, 0.0) for names, values in self._values.items()}
+        summed = {names: sum_over_processes(values) for names, values in own.items()}
         read = [item for names, values in summed.items() for item in zip(names, values.tolist(), strict=True)]
         name, value = next((name, value) for name, value in read if not math.isfinite(value))
         raise NotFiniteError(
