@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -199,8 +200,6 @@ def test_the_bad_step_is_done_again_and_told(spoilt: Callable[[int, Spoil], tupl
     assert "generator: gradient norm of tokenizer nan" in told.stdout
     assert "first gradient that is not finite" in told.stdout
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    # Run again, it meets the same number; with another loss it goes on from before, and forgets.
-    assert tvqsr("train", plan.paths.root, name).stderr.count("at step 7;") == 1
 
 
 def test_the_module_where_it_came_up_is_named(spoilt: Callable[[int, Spoil], tuple[Plan, str]], tvqsr: Command) -> None:
@@ -223,17 +222,47 @@ def test_a_weight_that_no_loss_shows_yet_is_named(
     assert f"after the step, first tensor that is not finite: networks.{WEIGHT}" in told
 
 
-def test_a_finished_training_forgets_what_was_kept(
+def test_the_same_training_is_not_tried_again(
     spoilt: Callable[[int, Spoil], tuple[Plan, str]], tvqsr: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As a cluster does, that runs a failed job again and again; until what was kept is deleted, as it is told to."""
     plan, name = spoilt(6, a_term)
+    folder = plan.paths.run(name, 0)
     assert tvqsr("train", plan.paths.root, name).returncode == 2
+    # That a finite loss would be met now shows that none is computed.
     monkeypatch.setattr("tvqsr.train.job.load_plugin", load_plugin)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patch:
+        patch.delattr("tvqsr.train.job.CropSampler")
+        again = tvqsr("train", plan.paths.root, name)
+    assert again.returncode == 2
+    line = again.stderr.splitlines()[-1]
+    assert "generator/pixel is nan at step 7;" in line
+    assert "is not tried again" in line
+    assert f"`tvqsr replay {folder}`" in line
+    told = re.search(r"delete (\S+)$", line)
+    assert told
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    shutil.rmtree(told[1])
     done = tvqsr("train", plan.paths.root, name)
     assert done.returncode == 0, done.stderr
     assert "resuming at 6/16" in done.stderr
-    assert not (plan.paths.run(name, 0) / "state" / "failure").exists()
-    assert tvqsr("replay", plan.paths.run(name, 0)).returncode == 2
+
+
+def test_a_changed_training_is_tried_and_forgets_what_was_kept(
+    spoilt: Callable[[int, Spoil], tuple[Plan, str]], tvqsr: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, name = spoilt(6, a_term)
+    folder = plan.paths.run(name, 0)
+    assert tvqsr("train", plan.paths.root, name).returncode == 2
+    # Its code changed, and mends it.
+    monkeypatch.setattr("tvqsr.train.job.load_plugin", load_plugin)
+    monkeypatch.setattr(Plan, "train_key", lambda *_: "of other code")
+    done = tvqsr("train", plan.paths.root, name)
+    assert done.returncode == 0, done.stderr
+    assert "starting afresh" in done.stderr
+    assert not (folder / "state" / "failure").exists()
+    assert tvqsr("replay", folder).returncode == 2
 
 
 def test_nothing_to_replay_is_one_line(results: Path, tiny_plan: Plan, tvqsr: Command) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,38 @@ def read_failure(run_folder: Path) -> Failure:
     path = run_folder / "state" / FOLDER / RECORD
     if not path.is_file():
         raise UserError(f"{run_folder}: no step to replay; give the folder of a training that met a value not finite")
+    if failure := _read(path):
+        return failure
+    raise UserError(f"{path}: is of another version of tvqsr; train again")
+
+
+def refuse_again(run_folder: Path, key: Callable[[], str]) -> None:
+    """Raise UserError if this very training, by its key, stopped before: done again, it would stop again.
+
+    A cluster runs a failed job again and again, each time on a GPU from the last checkpoint on. `key`, which reads
+    files, is called only where something was kept; if one is missing, that is for the training to tell.
+    """
+    folder = run_folder / "state" / FOLDER
+    failure = _read(folder / RECORD) if (folder / RECORD).is_file() else None
+    try:
+        same = failure is not None and failure.key == key()
+    except FileNotFoundError:
+        return
+    if failure and same:
+        raise UserError(
+            f"{failure.message}; code, settings and inputs are the same since, so it is not tried again: "
+            f"`tvqsr replay {run_folder}` does that step and tells more; to go on from the last checkpoint all the "
+            f"same, delete {folder}"
+        )
+
+
+def _read(path: Path) -> Failure | None:
+    """A record; None if it is of another version."""
     content: dict[str, Any] = read_json(path)
     try:
         return Failure(**content)
     except TypeError:
-        raise UserError(f"{path}: is of another version of tvqsr; train again") from None
+        return None
 
 
 def of(error: NotFiniteError, run: str, seed: int, key: str) -> Failure:

@@ -17,7 +17,7 @@ from tvqsr.plan.digest import digest
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import peak_memory_mib, provenance
 from tvqsr.train.divergence import first_divergence
-from tvqsr.train.failure import forget, keep, of
+from tvqsr.train.failure import forget, keep, of, refuse_again
 from tvqsr.train.guard import NotFiniteError
 from tvqsr.train.loop import Fit, fit
 from tvqsr.train.processes import together
@@ -28,6 +28,7 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
     """Train a run; continues from its last checkpoint if that belongs to the same settings, data and code.
 
     The weights are written last. One process at a time: a job that outlived its workflow is waited for.
+    Raises UserError, before anything is loaded, for a training that met a value not finite and is the same still.
     """
     run, folder = plan.run(run_name), plan.paths.run(run_name, seed)
     if is_helper():
@@ -39,6 +40,7 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
 
 
 def _train(plan: Plan, run: Run, seed: int, folder: Path) -> None:
+    refuse_again(folder, lambda: _key(plan, run, seed))
     arguments, started = fitting(plan, run.name, seed), time.perf_counter()
     try:
         with together(arguments["label"], arguments["runtime"]):
@@ -64,10 +66,15 @@ def fitting(plan: Plan, run_name: str, seed: int) -> dict[str, Any]:
         "sampler": sampler,
         "seed": seed,
         "state": folder / "state",
-        "key": digest([plan.train_key(run_name), _inputs(plan, run, seed)]),
+        "key": _key(plan, run, seed),
         "runtime": plan.preset.runtime,
         "label": f"{run.method.name}.{run.stage} seed {seed}",
     }
+
+
+def _key(plan: Plan, run: Run, seed: int) -> str:
+    """Of settings, code and inputs: what a checkpoint must be of to be gone on from."""
+    return digest([plan.train_key(run.name), _inputs(plan, run, seed)])
 
 
 def _inputs(plan: Plan, run: Run, seed: int) -> dict[str, str]:
