@@ -24,11 +24,14 @@ NEVER = 2**62
 
 
 class NotFiniteError(UserError):
-    """A loss or a weight that is not finite: of which step, counted from 1, and whether that is the first such step."""
+    """A loss or a weight that is not finite: of which step, counted from 1, and whether that is the first such step.
 
-    def __init__(self, message: str, step: int, exact: bool) -> None:
+    `device` is where the step was done.
+    """
+
+    def __init__(self, message: str, step: int, exact: bool, device: torch.device) -> None:
         super().__init__(message)
-        self.step, self.exact = step, exact
+        self.step, self.exact, self.device = step, exact, device
 
 
 class Guard:
@@ -76,6 +79,7 @@ class Guard:
             f"lower learning_rate or the term's weight",
             first,
             exact=True,
+            device=self._first.device,
         )
 
     def check_kept(self, done: int, kept: Kept) -> None:
@@ -90,6 +94,7 @@ class Guard:
                 f"lower learning_rate, or set clip_norm",
                 done,
                 exact=False,
+                device=self._first.device,
             )
 
 
