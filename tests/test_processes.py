@@ -119,8 +119,9 @@ def test_a_loss_that_is_not_finite_in_one_share_stops_both(
     """Weights of NaN reach all shares by the gradients; the step is kept by the first, and replayed by one process."""
 
     def wild(content: dict[str, Any]) -> None:
-        content["runtime"].update(processes=2)
-        content["training"].update(learning_rate=1e30, iterations=8)
+        content["runtime"].update(processes=2, checkpoint_seconds=1e6)
+        # Logged at every fifth step: which one it was, the guards of both shares have to tell.
+        content["training"].update(learning_rate=1e30, iterations=1000)
 
     plan = Plan.load(str(preset(wild)))
     run = next(run for run in plan.runs.values() if (run.method.name, run.stage) == ("vq", "tokenizer"))
@@ -129,6 +130,7 @@ def test_a_loss_that_is_not_finite_in_one_share_stops_both(
     stopped = tvqsr_alone("train", plan.paths.root, run.name)
     assert stopped.returncode == 2, stopped.stderr
     assert stopped.stderr.count("no weights were written") == 1
+    assert "generator/pixel is nan at step 2;" in stopped.stderr
     replayed = tvqsr_alone("replay", plan.paths.run(run.name, 0))
     assert replayed.returncode == 0, replayed.stderr
     assert "not finite" in replayed.stdout

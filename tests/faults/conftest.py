@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.spoilt import spoilt
 from tests.verify.conftest import finished
 
-__all__ = ["finished"]
+__all__ = ["finished", "spoilt"]
 
 
 @pytest.fixture

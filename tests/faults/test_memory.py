@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from tests.conftest import Command
@@ -76,8 +77,9 @@ def settings(told: str) -> tuple[int, int | None]:
 
 
 def test_the_batch_that_is_suggested_is_the_largest_that_fits(preset: Callable[..., Path]) -> None:
-    run = run_of(Plan.load(str(preset(lambda p: p["training"].update(batch_size=12)))), "vq", "tokenizer")
-    told = for_training(run, Shortage(12 * GIB, 8 * GIB, "GPU"))
+    plan = Plan.load(str(preset(lambda p: p["training"].update(batch_size=12))))
+    run = run_of(plan, "vq", "tokenizer")
+    told = for_training(plan, run, Shortage(12 * GIB, 8 * GIB, "GPU"))
     batch, crop = settings(told)
     assert crop is None
     assert "batch_size is 12 and hr_crop 64" in told
@@ -88,29 +90,81 @@ def test_the_batch_that_is_suggested_is_the_largest_that_fits(preset: Callable[.
 
 
 def test_where_one_crop_is_too_much_it_is_to_be_smaller(preset: Callable[..., Path]) -> None:
-    run = run_of(Plan.load(str(preset(lambda p: p["training"].update(batch_size=2, hr_crop=128)))), "vq", "tokenizer")
-    batch, crop = settings(for_training(run, Shortage(16 * GIB, 4 * GIB, "GPU")))
+    plan = Plan.load(str(preset(lambda p: p["training"].update(batch_size=2, hr_crop=128))))
+    run = run_of(plan, "vq", "tokenizer")
+    batch, crop = settings(for_training(plan, run, Shortage(16 * GIB, 4 * GIB, "GPU")))
     assert batch == 1
     assert crop is not None and 0 < crop < 128 and crop % run.method.spec.crop_multiple == 0
-    assert "not even one crop" in for_training(run, Shortage(1000 * GIB, GIB, "GPU"))
+    assert "not even one crop" in for_training(plan, run, Shortage(1000 * GIB, GIB, "GPU"))
 
 
 def test_a_last_phase_on_larger_crops_is_what_is_to_shrink(preset: Callable[..., Path]) -> None:
     last = {"iterations": 2, "batch_size": 4, "hr_crop": 128}
-    run = run_of(Plan.load(str(preset(lambda p: p["training"].update(last_phase=last)))), "vq", "tokenizer")
-    told = for_training(run, Shortage(2 * GIB, GIB, "GPU"))
+    plan = Plan.load(str(preset(lambda p: p["training"].update(last_phase=last))))
+    told = for_training(plan, run_of(plan, "vq", "tokenizer"), Shortage(2 * GIB, GIB, "GPU"))
     assert re.search(r"training: \{last_phase: \{iterations: 2, batch_size: [12], hr_crop: 128\}\}", told)
 
 
 def test_a_suggested_preset_is_a_valid_one(preset: Callable[..., Path]) -> None:
-    import yaml
-
     content = preset(lambda p: p["training"].update(batch_size=12))
-    run = run_of(Plan.load(str(content)), "vq", "tokenizer")
-    found = re.search(r"`(methods: .*)`", for_training(run, Shortage(2 * GIB, GIB, "GPU")))
+    plan = Plan.load(str(content))
+    found = re.search(
+        r"`(methods: .*)`", for_training(plan, run_of(plan, "vq", "tokenizer"), Shortage(2 * GIB, GIB, "GPU"))
+    )
     assert found
     changed = run_of(Plan.load(str(content), yaml.safe_load(found[1])), "vq", "tokenizer")
     assert changed.training.batch_size < 12
+
+
+def shared(preset: Callable[..., Path], processes: int, batch: int = 24, **training: object) -> Plan:
+    """A plan whose batches are shared by so many processes."""
+
+    def change(content: dict[str, Any]) -> None:
+        content["runtime"].update(processes=processes)
+        content["training"].update(batch_size=batch, **training)
+
+    return Plan.load(str(preset(change)))
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4])
+def test_a_batch_that_is_suggested_can_be_shared_and_its_shares_fit(
+    processes: int, preset: Callable[..., Path]
+) -> None:
+    plan = shared(preset, processes)
+    run = run_of(plan, "vq", "tokenizer")
+    told = for_training(plan, run, Shortage(12 * GIB, 8 * GIB, "main"))
+    batch, crop = settings(told)
+    assert crop is None
+    assert "processes:" not in told  # those of one machine share its memory
+    suggested = re.search(r"`(methods: .*)`", told)
+    assert suggested
+    plan = Plan.load("mine.yaml", yaml.safe_load(suggested[1]))
+    assert run_of(plan, "vq", "tokenizer").training.batch_size == batch
+    stage, failed = fresh_run(run)[1][run.name], 24 // processes
+    whole, fits, more = (
+        training_memory(stage, size, 64, 3)["total"] for size in (failed, batch // processes, batch // processes + 1)
+    )
+    assert fits <= 0.6 * whole < more
+
+
+def test_more_gpus_that_keep_the_batch_are_named_first(preset: Callable[..., Path]) -> None:
+    plan = shared(preset, 2)
+    run = run_of(plan, "vq", "tokenizer")
+    told = for_training(plan, run, Shortage(12 * GIB, 8 * GIB, "GPU"))
+    found = re.search(r"keep both on (\d+) GPUs by `--config '(runtime)=(.*?)'`, or lower to", told)
+    assert found
+    more = Plan.load("mine.yaml", {found[2]: yaml.safe_load(found[3])}).preset.runtime.processes
+    assert more == int(found[1])
+    stage = fresh_run(run)[1][run.name]
+    held = {count: training_memory(stage, 24 // count, 64, 3)["total"] for count in (2, 3, 4, 6, 8, 12, 24)}
+    assert more == next(count for count, size in held.items() if size <= 0.6 * held[2])
+
+
+def test_more_gpus_are_not_named_where_some_batch_cannot_be_shared(preset: Callable[..., Path]) -> None:
+    """The number of processes is one for all trainings: where another's batch is odd, it would be refused."""
+    plan = shared(preset, 1, last_phase={"iterations": 2, "batch_size": 23, "hr_crop": 32})
+    told = for_training(plan, run_of(plan, "vq", "tokenizer"), Shortage(12 * GIB, 8 * GIB, "GPU"))
+    assert "processes:" not in told and "lower to batch_size" in told
 
 
 def test_tiles_shrink_with_the_root_of_the_memory() -> None:

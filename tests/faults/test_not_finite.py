@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -17,14 +16,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.conftest import Command
-from tests.untrained import run_of
+from tests.faults.spoilt import Spoil, a_term
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch, CropSampler
-from tvqsr.files import read_json, write_json
+from tvqsr.files import read_json
 from tvqsr.plan import Plan
-from tvqsr.plan.method import Method
 from tvqsr.plan.preset import Runtime
-from tvqsr.plan.stored import record
 from tvqsr.plan.training import Training
 from tvqsr.plugins import load_plugin
 from tvqsr.report.figures.curves import _diverges, smoothed
@@ -118,51 +115,6 @@ def _content(checkpoint: Path) -> Any:
     return io.BytesIO(checkpoint.read_bytes()[32:])
 
 
-Spoil = Callable[[Stage, Callable[[], Terms]], Terms]
-"""What a step does instead of the losses that it is given to compute."""
-
-
-@pytest.fixture
-def spoilt(
-    preset: Callable[..., Path], tvqsr: Command, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[int, Spoil], tuple[Plan, str]]:
-    """A plan and its run of a tokenizer whose generator's losses are spoilt at a step, counted from 0; prepared."""
-
-    def make(at: int, spoil: Spoil) -> tuple[Plan, str]:
-        def change(content: dict[str, Any]) -> None:
-            content["training"] |= {"iterations": 16, "batch_size": 1, "hr_crop": 32}
-            content["runtime"]["checkpoint_seconds"] = 1e-6
-
-        def load(method: Method) -> Any:
-            plugin = load_plugin(method)
-
-            def stage(*arguments: Any) -> Stage:
-                made = plugin.stage(*arguments)
-                losses = made.losses
-
-                def wrapped(player: str, batch: Batch, step: int) -> Terms:
-                    compute = partial(losses, player, batch, step)
-                    return spoil(made, compute) if step == at and player == made.generator else compute()
-
-                monkeypatch.setattr(made, "losses", wrapped)
-                return made
-
-            return SimpleNamespace(stage=stage)
-
-        monkeypatch.setattr("tvqsr.train.job.load_plugin", load)
-        plan = Plan.load(str(preset(change)))
-        write_json(plan.paths.record, record(plan))
-        assert tvqsr("prepare", plan.paths.root, "photos_train").returncode == 0
-        return plan, run_of(plan, "vq", "tokenizer").name
-
-    return make
-
-
-def a_term(_: Stage, compute: Callable[[], Terms]) -> Terms:
-    terms = compute()
-    return terms | {"pixel": terms["pixel"] * float("nan")}
-
-
 def weight(stage: Stage) -> torch.Tensor:
     return dict(stage.networks.named_parameters())[WEIGHT].data
 
@@ -194,13 +146,11 @@ def test_the_bad_step_is_done_again_and_told(spoilt: Callable[[int, Spoil], tupl
     told = tvqsr("replay", folder)
     assert told.returncode == 0, told.stderr
     assert "resuming at 6/16" in told.stderr
-    assert "step 7, batch of 1" in told.stdout
+    assert "step 7, batch of 1 that was saved (as the step had it)" in told.stdout
     assert "generator/pixel: nan" in told.stdout
     assert "generator: gradient norm of tokenizer nan" in told.stdout
     assert "first gradient that is not finite" in told.stdout
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    # Run again, it meets the same number; with another loss it goes on from before, and forgets.
-    assert tvqsr("train", plan.paths.root, name).stderr.count("at step 7;") == 1
 
 
 def test_the_module_where_it_came_up_is_named(spoilt: Callable[[int, Spoil], tuple[Plan, str]], tvqsr: Command) -> None:
@@ -223,17 +173,47 @@ def test_a_weight_that_no_loss_shows_yet_is_named(
     assert f"after the step, first tensor that is not finite: networks.{WEIGHT}" in told
 
 
-def test_a_finished_training_forgets_what_was_kept(
+def test_the_same_training_is_not_tried_again(
     spoilt: Callable[[int, Spoil], tuple[Plan, str]], tvqsr: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As a cluster does, that runs a failed job again and again; until what was kept is deleted, as it is told to."""
     plan, name = spoilt(6, a_term)
+    folder = plan.paths.run(name, 0)
     assert tvqsr("train", plan.paths.root, name).returncode == 2
+    # That a finite loss would be met now shows that none is computed.
     monkeypatch.setattr("tvqsr.train.job.load_plugin", load_plugin)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patch:
+        patch.delattr("tvqsr.train.job.CropSampler")
+        again = tvqsr("train", plan.paths.root, name)
+    assert again.returncode == 2
+    line = again.stderr.splitlines()[-1]
+    assert "generator/pixel is nan at step 7;" in line
+    assert "is not tried again" in line
+    assert f"`tvqsr replay {folder}`" in line
+    told = re.search(r"delete (\S+)$", line)
+    assert told
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    shutil.rmtree(told[1])
     done = tvqsr("train", plan.paths.root, name)
     assert done.returncode == 0, done.stderr
     assert "resuming at 6/16" in done.stderr
-    assert not (plan.paths.run(name, 0) / "state" / "failure").exists()
-    assert tvqsr("replay", plan.paths.run(name, 0)).returncode == 2
+
+
+def test_a_changed_training_is_tried_and_forgets_what_was_kept(
+    spoilt: Callable[[int, Spoil], tuple[Plan, str]], tvqsr: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, name = spoilt(6, a_term)
+    folder = plan.paths.run(name, 0)
+    assert tvqsr("train", plan.paths.root, name).returncode == 2
+    # Its code changed, and mends it.
+    monkeypatch.setattr("tvqsr.train.job.load_plugin", load_plugin)
+    monkeypatch.setattr(Plan, "train_key", lambda *_: "of other code")
+    done = tvqsr("train", plan.paths.root, name)
+    assert done.returncode == 0, done.stderr
+    assert "starting afresh" in done.stderr
+    assert not (folder / "state" / "failure").exists()
+    assert tvqsr("replay", folder).returncode == 2
 
 
 def test_nothing_to_replay_is_one_line(results: Path, tiny_plan: Plan, tvqsr: Command) -> None:

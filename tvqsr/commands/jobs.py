@@ -107,7 +107,7 @@ def _train(options: argparse.Namespace) -> None:
 
         runtime = plan.preset.runtime
         devices = leased_gpus(runtime.gpus * runtime.processes)
-        with devices, told_out_of_memory(lambda short: for_training(run, short)):
+        with devices, told_out_of_memory(lambda short: for_training(plan, run, short)):
             train(plan, options.run, options.seed)
 
 

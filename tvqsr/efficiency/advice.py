@@ -85,28 +85,41 @@ def _main_memory() -> int:
     return min([*limits, int(container)] if container.isdecimal() else limits)
 
 
-def for_training(run: Run, short: Shortage) -> str:
-    """The largest batch, or else crop, with which a step of a run should fit.
+def for_training(plan: Plan, run: Run, short: Shortage) -> str:
+    """The largest batch, or else crop, with which a step of a run should fit; first, more GPUs that would keep both.
 
-    What a step holds is computed on shapes (`training_memory`), for the batch that failed and for smaller ones; the
-    ratio of the two is applied to what was measured.
+    What a step holds is computed on shapes (`training_memory`), for a process's share of the batch that failed and for
+    smaller ones; the ratio of the two is applied to what was measured.
     """
-    training, last = run.training, run.training.last_phase
+    training, last, processes = run.training, run.training.last_phase, plan.preset.runtime.processes
     whole = {"": training.crops_at(0)} | ({"last_phase.": (last.batch_size, last.hr_crop)} if last else {})
     needs = _needs(run)
-    phase = max(whole, key=lambda name: needs(*whole[name]))
+    phase = max(whole, key=lambda name: needs(whole[name][0] // processes, whole[name][1]))
     batch, crop = whole[phase]
-    where = f"`methods: {{{run.method.name}: {{{run.stage}: {{training: {{"
-    fits = _fitting(needs, (batch, crop), short.share, run.method.spec.crop_multiple)
-    now = f"batch_size is {batch} and hr_crop {crop}"
-    if fits is None:
+    limit = short.share * needs(batch // processes, crop)
+    share = _fitting(needs, (batch // processes, crop), limit, run.method.spec.crop_multiple)
+    now = f"batch_size is {batch}{f' in {processes} processes' if processes > 1 else ''} and hr_crop {crop}"
+    if share is None:
         return f"{now}, and not even one crop of {run.method.spec.crop_multiple} would fit; train on a larger device"
+    fits = share[0] * processes, share[1]
+    where = f"`methods: {{{run.method.name}: {{{run.stage}: {{training: {{"
     changed = f"batch_size: {fits[0]}" + (f", hr_crop: {fits[1]}" if fits[1] != crop else "")
     nested = f"last_phase: {{iterations: {last.iterations}, {_both(fits)}}}" if phase and last else changed
+    more = _more_processes(plan, lambda count: all(needs(n // count, side) <= limit for n, side in whole.values()))
+    spread = f"keep both on {more} GPUs by `--config 'runtime={{processes: {more}}}'`, or " if more else ""
     return (
-        f"{now}: lower to batch_size {fits[0]}{f' and hr_crop {fits[1]}' if fits[1] != crop else ''} at most, in the "
+        f"{now}: {spread if short.where == 'GPU' else ''}"
+        f"lower to batch_size {fits[0]}{f' and hr_crop {fits[1]}' if fits[1] != crop else ''} at most, in the "
         f"preset {where}{nested}}}}}}}}}`, and tell so beside the numbers"
     )
+
+
+def _more_processes(plan: Plan, fit: Callable[[int], bool]) -> int | None:
+    """The fewest beyond those of now that `fit`, and that can share every batch of the plan equally."""
+    trainings = [run.training for run in plan.runs.values()]
+    common = math.gcd(*(of.crops_at(step)[0] for of in trainings for step in (0, of.steps - 1)))
+    able = (count for count in range(plan.preset.runtime.processes + 1, common + 1) if common % count == 0)
+    return next(filter(fit, able), None)
 
 
 def _both(sizes: tuple[int, int]) -> str:
@@ -131,10 +144,9 @@ def _needs(run: Run) -> Needs:
     return lambda batch, crop: float(training_memory(stage, batch, crop, last)["total"])
 
 
-def _fitting(needs: Needs, failed: tuple[int, int], share: float, multiple: int) -> tuple[int, int] | None:
-    """The largest batch that holds at most so much of what the failed one does; of one crop, the largest crop."""
+def _fitting(needs: Needs, failed: tuple[int, int], limit: float, multiple: int) -> tuple[int, int] | None:
+    """The largest batch below the failed one that holds at most `limit`; of one crop, the largest crop."""
     batch, crop = failed
-    limit = share * needs(batch, crop)
     low, high = 0, batch - 1
     while low < high:
         middle = (low + high + 1) // 2

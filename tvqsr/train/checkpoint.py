@@ -49,10 +49,7 @@ class Checkpoint:
             # Dropout and the like draw on the device, the same in each process.
             "random_of_gpu": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
-        content = io.BytesIO()
-        torch.save(state, content)
-        with written_beside(self.path) as beside:
-            beside.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+        write_state(self.path, state)
 
     def kept(self) -> dict[str, Any]:
         """State dicts of networks, running average and optimisers, as they stand."""
@@ -82,6 +79,14 @@ class Checkpoint:
         if torch.cuda.is_available() and state["random_of_gpu"] is not None:
             torch.cuda.set_rng_state(state["random_of_gpu"].cpu())
         return int(state["step"])
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write what a checkpoint holds, in one go."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    with written_beside(path) as beside:
+        beside.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:

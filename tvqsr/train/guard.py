@@ -24,11 +24,14 @@ NEVER = 2**62
 
 
 class NotFiniteError(UserError):
-    """A loss or a weight that is not finite: of which step, counted from 1, and whether that is the first such step."""
+    """A loss or a weight that is not finite: of which step, counted from 1, and whether that is the first such step.
 
-    def __init__(self, message: str, step: int, exact: bool) -> None:
+    `device` is where the step was done.
+    """
+
+    def __init__(self, message: str, step: int, exact: bool, device: torch.device) -> None:
         super().__init__(message)
-        self.step, self.exact = step, exact
+        self.step, self.exact, self.device = step, exact, device
 
 
 class Guard:
@@ -65,7 +68,10 @@ class Guard:
         first = int(min_over_processes(self._first))
         if first == NEVER:
             return
-        summed = {names: sum_over_processes(values) for names, values in self._values.items()}
+        # A process that was spoilt by another's gradients keeps its losses of a later step, where every term is bad.
+        met = self._first == first
+        own = {names: torch.where(met, values, 0.0) for names, values in self._values.items()}
+        summed = {names: sum_over_processes(values) for names, values in own.items()}
         read = [item for names, values in summed.items() for item in zip(names, values.tolist(), strict=True)]
         name, value = next((name, value) for name, value in read if not math.isfinite(value))
         raise NotFiniteError(
@@ -73,6 +79,7 @@ class Guard:
             f"lower learning_rate or the term's weight",
             first,
             exact=True,
+            device=self._first.device,
         )
 
     def check_kept(self, done: int, kept: Kept) -> None:
@@ -87,6 +94,7 @@ class Guard:
                 f"lower learning_rate, or set clip_norm",
                 done,
                 exact=False,
+                device=self._first.device,
             )
 
 

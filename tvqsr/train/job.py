@@ -9,6 +9,7 @@ from typing import Any
 
 from tvqsr.console import is_helper, say
 from tvqsr.data.crops import CropSampler
+from tvqsr.data.feed import Source
 from tvqsr.errors import UserError
 from tvqsr.fetch.lock import locked
 from tvqsr.files import sha256, written_beside
@@ -17,7 +18,7 @@ from tvqsr.plan.digest import digest
 from tvqsr.plugins import load_plugin
 from tvqsr.provenance import peak_memory_mib, provenance
 from tvqsr.train.divergence import first_divergence
-from tvqsr.train.failure import forget, keep, of
+from tvqsr.train.failure import forget, keep, refuse_again
 from tvqsr.train.guard import NotFiniteError
 from tvqsr.train.loop import Fit, fit
 from tvqsr.train.processes import together
@@ -28,6 +29,7 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
     """Train a run; continues from its last checkpoint if that belongs to the same settings, data and code.
 
     The weights are written last. One process at a time: a job that outlived its workflow is waited for.
+    Raises UserError, before anything is loaded, for a training that met a value not finite and is the same still.
     """
     run, folder = plan.run(run_name), plan.paths.run(run_name, seed)
     if is_helper():
@@ -39,12 +41,14 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
 
 
 def _train(plan: Plan, run: Run, seed: int, folder: Path) -> None:
-    arguments, started = fitting(plan, run.name, seed), time.perf_counter()
+    refuse_again(folder, lambda: training_key(plan, run, seed))
+    sampler, started = crops_of(plan, run, seed), time.perf_counter()
+    arguments = fitting(plan, run, seed, sampler) | {"key": training_key(plan, run, seed)}
     try:
         with together(arguments["label"], arguments["runtime"]):
             result = fit(**arguments)
     except NotFiniteError as error:
-        kept = keep(of(error, run.name, seed, arguments["key"]), arguments["state"], arguments["sampler"])
+        kept = keep(error, run.name, seed, arguments["key"], arguments["state"], sampler, plan.preset.runtime.processes)
         raise UserError(f"{error}; `tvqsr replay {folder}` does that step again and tells more ({kept})") from None
     _write_curve(folder / "curve.csv", result.curve)
     record = _record(run, seed, _inputs(plan, run, seed), result, time.perf_counter() - started)
@@ -52,22 +56,28 @@ def _train(plan: Plan, run: Run, seed: int, folder: Path) -> None:
     forget(arguments["state"])
 
 
-def fitting(plan: Plan, run_name: str, seed: int) -> dict[str, Any]:
-    """What `fit` is given for a run. Raises UserError for what is missing or does not suit."""
-    run, folder = plan.run(run_name), plan.paths.run(run_name, seed)
-    dataset = plan.paths.dataset(run.dataset)
-    sampler = CropSampler(dataset, run.training, seed, with_lr=run.spec.trains_on == "pairs")
+def crops_of(plan: Plan, run: Run, seed: int) -> CropSampler:
+    """The crops that a run is trained on. Raises UserError for photos that are missing or do not suit."""
+    return CropSampler(plan.paths.dataset(run.dataset), run.training, seed, with_lr=run.spec.trains_on == "pairs")
+
+
+def fitting(plan: Plan, run: Run, seed: int, sampler: Source) -> dict[str, Any]:
+    """What `fit` is given for a run, but for its key. Raises UserError for what is missing or does not suit."""
     needs = {name: load_trained(plan, need, seed) for name, need in run.needs.items()}
     plugin = load_plugin(run.method)
     return {
         "build": lambda: plugin.stage(run.stage, run.settings, needs),
         "sampler": sampler,
         "seed": seed,
-        "state": folder / "state",
-        "key": digest([plan.train_key(run_name), _inputs(plan, run, seed)]),
+        "state": plan.paths.run(run.name, seed) / "state",
         "runtime": plan.preset.runtime,
         "label": f"{run.method.name}.{run.stage} seed {seed}",
     }
+
+
+def training_key(plan: Plan, run: Run, seed: int) -> str:
+    """Of settings, code and inputs: what a checkpoint must be of to be gone on from."""
+    return digest([plan.train_key(run.name), _inputs(plan, run, seed)])
 
 
 def _inputs(plan: Plan, run: Run, seed: int) -> dict[str, str]:

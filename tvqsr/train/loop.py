@@ -19,8 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from tvqsr.console import Progress, say
 from tvqsr.contract import Stage
-from tvqsr.data.crops import CropSampler
-from tvqsr.data.feed import batches
+from tvqsr.data.feed import Source, batches
 from tvqsr.plan.preset import Runtime
 from tvqsr.plan.training import Training
 from tvqsr.train.average import RunningAverage
@@ -50,7 +49,7 @@ class Fit:
 
 def fit(
     build: Callable[[], Stage],
-    sampler: CropSampler,
+    sampler: Source,
     *,
     seed: int,
     state: Path,

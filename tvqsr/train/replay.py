@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,14 @@ from torch import Tensor, nn
 from tvqsr.console import say
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch
+from tvqsr.errors import UserError
 from tvqsr.plan import Plan
-from tvqsr.train.failure import CHECKPOINT, FOLDER, Failure, read_failure
+from tvqsr.train.checkpoint import read_state, write_state
+from tvqsr.train.failure import CHECKPOINT, FOLDER, Failure, device_name, read_failure, saved_batch
 from tvqsr.train.guard import Guard, Kept, NotFiniteError, first_not_finite, tensors_in
-from tvqsr.train.job import fitting
+from tvqsr.train.job import crops_of, fitting, training_key
 from tvqsr.train.loop import fit
+from tvqsr.train.saved import Saved
 
 
 class ReplayedError(Exception):
@@ -28,9 +31,9 @@ class ReplayedError(Exception):
 class Replay(Guard):
     """Lets steps pass until one that is not finite, and tells all of that one."""
 
-    def __init__(self, label: str, stage: Stage, failure: Failure) -> None:
+    def __init__(self, label: str, stage: Stage, failure: Failure, saved: bool) -> None:
         super().__init__(label)
-        self.stage, self.failure = stage, failure
+        self.stage, self.failure, self.saved = stage, failure, saved
         self.lines: list[str] = []
         self.culprit: str | None = None
         # The first bad step is known, but where weights alone told: then each step is looked into.
@@ -40,7 +43,14 @@ class Replay(Guard):
 
     def begin(self, step: int, batch: Batch) -> None:
         self.looking = not self.failure.exact or step + 1 == self.failure.step
-        self.lines, self.culprit = [f"step {step + 1}, batch of {len(batch.hr)}"], None
+        here, given = device_name(batch.hr.device), self.saved and step + 1 == self.failure.step
+        source = f"that was saved ({self.failure.batch})" if given else "made again"
+        self.lines, self.culprit = [f"step {step + 1}, batch of {len(batch.hr)} {source}"], None
+        if here != self.failure.device:
+            self.lines.append(
+                f"  trained on {self.failure.device}, done again on {here}: sums round otherwise, and LR made again "
+                f"has other noise"
+            )
         for name, crops in (("HR", batch.hr), ("LR", batch.lr)):
             if crops.numel():
                 self.lines.append(f"  {name} {tuple(crops.shape)}: {_told(crops)}")
@@ -91,29 +101,57 @@ class Replay(Guard):
         self.culprit = f"output of `{name or 'the stage'}` ({type(module).__name__}), {bad}, {whence}{of_weights}"
 
 
-def replay(plan: Plan, run: str, seed: int) -> list[str]:
-    """Lines on the step at which a run stopped, done again. Neither weights nor checkpoints are written.
+def replay(plan: Plan, run_name: str, seed: int) -> list[str]:
+    """Lines on the step at which a run stopped, done again on the batch that was saved.
 
+    The steps before, from the checkpoint on, are done on batches made again; where the photos are not there any more,
+    they are left out. Neither weights nor checkpoints are written.
     Raises UserError if no training of that run stopped at a value that is not finite.
     """
-    folder = plan.paths.run(run, seed)
-    failure = read_failure(folder)
-    arguments = fitting(plan, run, seed)
-    if arguments["key"] != failure.key:
-        say("code, settings or inputs changed since: this is the same step by today's")
+    run, folder = plan.run(run_name), plan.paths.run(run_name, seed)
+    failure, saved = read_failure(folder), saved_batch(folder)
+    checkpoint = folder / "state" / FOLDER / CHECKPOINT
+    try:
+        photos = crops_of(plan, run, seed)
+        arguments = fitting(plan, run, seed, Saved(run.training, failure.step, saved, photos) if saved else photos)
+        if training_key(plan, run, seed) != failure.key:
+            say("code, settings or inputs changed since: this is the same step by today's")
+        return _again(plan, failure, arguments, checkpoint)
+    except UserError as error:
+        if saved is None:
+            raise
+        arguments = fitting(plan, run, seed, Saved(run.training, failure.step, saved))
+        return _alone(plan, failure, arguments, checkpoint, error)
+
+
+def _alone(plan: Plan, failure: Failure, arguments: Mapping[str, Any], checkpoint: Path, why: UserError) -> list[str]:
+    """The step on the batch saved and the checkpoint's weights, without the steps between. Raises `why` without."""
+    state = read_state(checkpoint)
+    if state is None and failure.step > 1:
+        raise why
+    before = state["step"] if state else 0
+    others = "" if before == failure.step - 1 else f"; steps {before + 1} to {failure.step - 1} are left out"
+    say(f"{why}; the batch saved is done alone, on the weights after step {before}{others}")
+    with tempfile.TemporaryDirectory(prefix="tvqsr-replay-") as work:
+        moved = Path(work, CHECKPOINT)
+        if state:
+            write_state(moved, state | {"step": failure.step - 1})
+        return _again(plan, failure, arguments, moved)
+
+
+def _again(plan: Plan, failure: Failure, arguments: Mapping[str, Any], checkpoint: Path) -> list[str]:
     watches: list[Replay] = []
 
     def watch(label: str, stage: Stage) -> Replay:
-        watches.append(Replay(label, stage, failure))
+        watches.append(Replay(label, stage, failure, isinstance(arguments["sampler"], Saved)))
         return watches[-1]
 
     with tempfile.TemporaryDirectory(prefix="tvqsr-replay-") as work:
-        checkpoint = folder / "state" / FOLDER / CHECKPOINT
         if checkpoint.is_file():
             Path(work, CHECKPOINT).symlink_to(checkpoint.resolve())
+        alone = plan.preset.runtime.model_copy(update={"processes": 1})
         with suppress(ReplayedError):
-            alone = plan.preset.runtime.model_copy(update={"processes": 1})
-            fit(**arguments | {"state": Path(work), "key": failure.key, "runtime": alone}, guard=watch)
+            fit(**{**arguments, "state": Path(work), "key": failure.key, "runtime": alone}, guard=watch)
     return [failure.message, *watches[0].lines]
 
 
