@@ -35,8 +35,9 @@ from tvqsr.provenance import provenance
 from tvqsr.rows import read_rows
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
-SMALL = ("entries=[bicubic, vq, vq_rec]", "training={iterations: 30}", "runtime={checkpoint_seconds: 0.3}")
-"""Two trainings, one of which needs the other, that write many checkpoints; their images, scores and the report."""
+GRAPH = ("entries=[bicubic, vq_rec, tvqrap]", "training={iterations: 30}", "runtime={checkpoint_seconds: 0.3}")
+"""Four trainings, three of which need one another, that write many checkpoints; images, scores and the report."""
+CORES = "2"
 KINDS = {"everything": 0.6, "the job": 0.2, "snakemake": 0.2}
 """What is killed, how often: with Snakemake alone gone, its jobs run on beside those of the next one."""
 EARLIEST = 5.0
@@ -82,8 +83,8 @@ class Round:
 
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     """Snakemake on the small graph with results below a folder, in a process group of its own; told in `said.log`."""
-    options = ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "1", *words]
-    command = [SNAKEMAKE, *options, "--config", f"preset={TINY}", *SMALL]
+    options = ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", CORES, *words]
+    command = [SNAKEMAKE, *options, "--config", f"preset={TINY}", *GRAPH]
     environment = os.environ | {"PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     with (folder / "said.log").open("ab") as said:
         return subprocess.Popen([str(word) for word in command], stdout=said, stderr=said, env=environment)

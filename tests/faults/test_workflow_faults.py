@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, TINY
-from tests.faults.kills import SMALL, differing, moments_of, run
+from tests.faults.kills import differing, moments_of, run
 from tests.test_workflow import SNAKEMAKE, jobs, snakemake
 
 pytestmark = pytest.mark.long
+SMALL = ("entries=[bicubic, vq, vq_rec]", "training={iterations: 30}", "runtime={checkpoint_seconds: 0.3}")
 LONG = ("entries=[vq_rec]", "training={iterations: 300}")
 
 
