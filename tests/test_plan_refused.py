@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import Command
 from tvqsr.errors import UserError
+from tvqsr.files import write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.method import read_method
-from tvqsr.plan.stored import stored_plan
+from tvqsr.plan.stored import EXPECTED, plan_digest, record, stored_plan
 
 Preset = Callable[..., Path]
 
@@ -119,6 +122,22 @@ def test_stages_in_a_circle_are_refused(tmp_path: Path) -> None:
 def test_a_folder_without_a_plan_is_refused(workspace: Path) -> None:
     with pytest.raises(UserError, match=r"is no results folder \(no plan\.json\)"):
         stored_plan(workspace)
+
+
+def test_a_job_goes_by_no_other_plan_than_its_snakemake_s(
+    results: Path, tvqsr: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`plan.json` is replaced by another, as by `tvqsr record`, between the start and a job."""
+    plan = stored_plan(results)
+    monkeypatch.setenv(EXPECTED, plan_digest(record(plan)))
+    assert stored_plan(results).preset == plan.preset
+    changed = replace(plan, preset=plan.preset.model_copy(update={"crop": 0}))
+    write_json(plan.paths.record, record(changed))
+    done = tvqsr("table", results, "main")
+    assert done.returncode == 2
+    assert "plan.json: is not the plan that this Snakemake started with" in done.stderr
+    monkeypatch.delenv(EXPECTED)
+    assert stored_plan(results).preset.crop == 0
 
 
 def test_errors_of_method_yaml_name_the_file(tmp_path: Path) -> None:

@@ -93,9 +93,19 @@ def other_photos(root: Path) -> None:
     write_json(path, read_json(path) | {"title": "Other photos"})
 
 
+def other_border(root: Path) -> None:
+    """As scored under a plan that lay there meanwhile."""
+    path = root / "scores" / "vq" / "seed0" / "photos_test.parquet"
+    rows, made_of = read_rows(path)
+    assert made_of
+    rows.loc[rows.protocol == "psnr_y", "crop"] = 0
+    write_rows(path, rows, made_of)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        (other_border, "psnr_y has crop `0"),
         (other_weights, "was made of other weights than "),
         (other_images, "was made of other images than "),
         (other_photos, "was made of other photos than "),
