@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +24,18 @@ from tests.benchmarks.memory import Memory, peak_alone
 from tests.benchmarks.profiled import profiled
 from tests.benchmarks.training import CPU_CROPS, STAGES, Step, Switches, crops, new_stage, variants
 from tests.held import Fatal, Held
+from tvqsr.contract import Stage
 from tvqsr.nn.blocks import GroupNorm
 from tvqsr.nn.linear import Linear
 from tvqsr.nn.perceptual import PerceptualLoss
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture(scope="module")
+def built() -> Stage:
+    """The tokenizer of the size `small`: to be copied, for building VGG's random weights takes seconds."""
+    return new_stage("small", "tokenizer")
 
 
 def test_ways_take_turns_after_a_first_call_each() -> None:
@@ -101,10 +111,10 @@ def test_the_plain_way_has_nothing_of_ours() -> None:
     assert network[0].get_parameter("weight").is_contiguous()
 
 
-def test_a_step_is_the_plain_one() -> None:
+def test_a_step_is_the_plain_one(built: Stage) -> None:
     """Losses and gradient of the tokenizer, `small`, but for the GAN's: its mean logit nearly cancels."""
     ways = variants(CPU, None)
-    steps = {name: Step(new_stage("small", "tokenizer"), ways[name], 1, 64, CPU) for name in (PLAIN, "ours")}
+    steps = {name: Step(deepcopy(built), ways[name], 1, 64, CPU) for name in (PLAIN, "ours")}
     expected = steps[PLAIN].gradient()
     for name, step in steps.items():
         assert relative(step.gradient() if name != PLAIN else expected, expected) < 1e-2, name
@@ -113,8 +123,8 @@ def test_a_step_is_the_plain_one() -> None:
                 assert float(step.terms[term].detach()) == pytest.approx(float(value.detach()), rel=1e-5), (name, term)
 
 
-def test_the_small_size_has_lpips_which_goes_back_twice_where_its_gradient_is_not_kept() -> None:
-    stage = new_stage("small", "rap")
+def test_the_small_size_has_lpips_which_goes_back_twice_where_its_gradient_is_not_kept(built: Stage) -> None:
+    stage = deepcopy(built)
     (loss,) = (part for part in stage.modules() if isinstance(part, PerceptualLoss))
     passes: list[int] = []
     loss.lpips.register_full_backward_hook(lambda *_: passes.append(1))
@@ -148,6 +158,15 @@ def test_a_large_image_has_its_memory_and_a_verdict() -> None:
     assert found[PLAIN]["relative_difference"] == 0 < found["ours"]["relative_difference"]
 
 
+@pytest.fixture
+def _quick_collections() -> Iterator[None]:
+    """What other tests imported and made is not looked through each time memory is measured."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("_quick_collections")
 def test_one_command_prints_and_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
