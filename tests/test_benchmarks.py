@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import gc
 import json
 import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +17,25 @@ import torch
 from torch import nn
 
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks.measure import PLAIN, in_turns, made_plain, relative
+from tests.benchmarks import inference, large, memory
+from tests.benchmarks.alone import alone
+from tests.benchmarks.measure import PLAIN, allowed_tf32, in_turns, made_plain, relative
+from tests.benchmarks.memory import Memory, peak_alone
 from tests.benchmarks.profiled import profiled
-from tests.benchmarks.training import Step, new_stage, variants
+from tests.benchmarks.training import CPU_CROPS, STAGES, Step, Switches, crops, new_stage, variants
+from tests.held import Fatal, Held
+from tvqsr.contract import Stage
 from tvqsr.nn.blocks import GroupNorm
 from tvqsr.nn.linear import Linear
+from tvqsr.nn.perceptual import PerceptualLoss
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture(scope="module")
+def built() -> Stage:
+    """The tokenizer of the size `small`: to be copied, for building VGG's random weights takes seconds."""
+    return new_stage("small", "tokenizer")
 
 
 def test_ways_take_turns_after_a_first_call_each() -> None:
@@ -28,6 +46,64 @@ def test_ways_take_turns_after_a_first_call_each() -> None:
     assert found["b"]["times_as_fast"] == found["a"]["best_seconds"] / found["b"]["best_seconds"]
 
 
+def test_memory_is_of_one_way_alone_and_has_what_it_keeps_and_what_it_takes_for_a_while() -> None:
+    of_others = Held(500, 0)
+    found = peak_alone(partial(Held, 100, 200), CPU)
+    assert found.mib == pytest.approx(300, abs=30)
+    assert len(of_others.own) == 500 << 20
+
+
+def test_a_way_that_is_killed_has_no_memory_but_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "alone", lambda *_: alone(Fatal()))
+    found = peak_alone(partial(Held, 1, 1), CPU)
+    assert found.mib is None and "killed" in str(found.reason)
+
+
+def test_what_could_not_be_measured_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    found = in_turns({"a": int, "b": int}, 1, CPU, {"a": Memory(12.0), "b": Memory(None, "no such thing")})
+    assert (found["a"]["peak_memory_mib"], found["a"]["peak_memory_reason"]) == (12.0, None)
+    assert (found["b"]["peak_memory_mib"], found["b"]["peak_memory_reason"]) == (None, "no such thing")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("12 MiB") and second.endswith("memory n/a: no such thing")
+
+
+def test_tf32_is_where_it_is_said_and_only_as_long() -> None:
+    def flags() -> tuple[bool, bool]:
+        return torch.get_float32_matmul_precision() != "highest", torch.backends.cudnn.allow_tf32
+
+    before = flags()
+    seen = {}
+    for what in ("none", "convolutions", "all"):
+        with pytest.raises(ZeroDivisionError), allowed_tf32(what):
+            seen[what] = flags()
+            raise ZeroDivisionError
+        assert flags() == before
+    assert seen == {"none": (False, False), "convolutions": (False, True), "all": (True, True)}
+
+
+def test_ways_on_a_gpu_say_what_is_tf32_and_compiled() -> None:
+    ways = variants(CUDA, Path("cache")) | {f"image: {k}": v for k, v in inference.ways(CUDA, Path("cache")).items()}
+    for name, way in ways.items():
+        expected = "convolutions" if "convolutions" in name else "all" if "TF32" in name else "none"
+        assert (way.tf32, way.compiled is not None) == (expected, "compiled" in name), name
+    assert {way.tf32 for way in ways.values()} == {"none", "convolutions", "all"}
+    assert not any(way.compiled for way in variants(CUDA, None).values())
+
+
+def test_a_gpu_has_the_crops_that_are_trained_with() -> None:
+    assert [crops("paper", stage, CUDA) for stage in STAGES] == [(8, 512), (32, 256), (4, 512)]
+    assert [crops("small", stage, CUDA) for stage in STAGES] == [(16, 128)] * 3
+    assert {crops("paper", stage, CPU) for stage in STAGES} == {CPU_CROPS["paper"]}
+
+
+def test_a_gpu_compiles_unless_told_not_to(tmp_path: Path) -> None:
+    def code(device: torch.device, given: Path | None = None, no_compile: bool = False) -> Path | None:
+        return benchmarks.compiled_code(argparse.Namespace(compile=given, no_compile=no_compile), device, tmp_path)
+
+    assert (code(CUDA), code(CPU), code(CUDA, no_compile=True)) == (tmp_path, None, None)
+    assert code(CPU, Path("mine")) == code(CUDA, Path("mine")) == Path("mine")
+
+
 def test_the_plain_way_has_nothing_of_ours() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3), GroupNorm(2, 8), Linear(64, 64)).to(memory_format=torch.channels_last)
     made_plain(network)
@@ -35,10 +111,10 @@ def test_the_plain_way_has_nothing_of_ours() -> None:
     assert network[0].get_parameter("weight").is_contiguous()
 
 
-def test_a_step_is_the_plain_one() -> None:
+def test_a_step_is_the_plain_one(built: Stage) -> None:
     """Losses and gradient of the tokenizer, `small`, but for the GAN's: its mean logit nearly cancels."""
     ways = variants(CPU, None)
-    steps = {name: Step(new_stage("small", "tokenizer"), ways[name], 2, 64, CPU) for name in (PLAIN, "ours")}
+    steps = {name: Step(deepcopy(built), ways[name], 1, 64, CPU) for name in (PLAIN, "ours")}
     expected = steps[PLAIN].gradient()
     for name, step in steps.items():
         assert relative(step.gradient() if name != PLAIN else expected, expected) < 1e-2, name
@@ -47,16 +123,50 @@ def test_a_step_is_the_plain_one() -> None:
                 assert float(step.terms[term].detach()) == pytest.approx(float(value.detach()), rel=1e-5), (name, term)
 
 
+def test_the_small_size_has_lpips_which_goes_back_twice_where_its_gradient_is_not_kept(built: Stage) -> None:
+    stage = deepcopy(built)
+    (loss,) = (part for part in stage.modules() if isinstance(part, PerceptualLoss))
+    passes: list[int] = []
+    loss.lpips.register_full_backward_hook(lambda *_: passes.append(1))
+    step = Step(stage, Switches(), 1, 32, CPU)
+    step()
+    kept = len(passes)
+    step.switches = replace(step.switches, kept=False)
+    step()
+    assert (kept, len(passes) - kept) == (1, 2)
+
+
 def test_the_profile_finds_the_parts_of_a_step() -> None:
-    (found,) = profiled(CPU, 1, "small", ("predictor",), (1, 64))
+    (found,) = profiled(CPU, 1, "small", {"predictor": (1, 64)})
     (stage,) = found["stages"]
-    parts = stage["parts"]
+    step = stage["precisions"]["fp32"]
+    rate = stage["macs"] / step["seconds"]
+    assert step["share_of_matrix_rate"] == pytest.approx(rate / found["macs_per_second"]["fp32"])
+    parts = step["parts"]
     assert sum(parts.values()) == pytest.approx(1, abs=0.02)
     assert parts["predictor"] == max(parts.values())
     assert {"encoder, frozen", "optimiser", "running average", "quantiser"} <= set(parts)
     assert "decoder, frozen" not in parts
 
 
+@pytest.mark.slow
+def test_a_large_image_has_its_memory_and_a_verdict() -> None:
+    found = large.large(CPU, 72, tile=64, chosen=(PLAIN, "ours"))["ways"]
+    for row in found.values():
+        assert 0 < row["held_before_mib"] < row["peak_memory_mib"] < 4096
+        assert row["within_bound"] is True
+    assert found[PLAIN]["relative_difference"] == 0 < found["ours"]["relative_difference"]
+
+
+@pytest.fixture
+def _quick_collections() -> Iterator[None]:
+    """What other tests imported and made is not looked through each time memory is measured."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("_quick_collections")
 def test_one_command_prints_and_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

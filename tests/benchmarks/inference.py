@@ -1,122 +1,123 @@
-"""TVQ&RAP in inference at the paper's size: LR 64 -> 256, alone and in batches, and 512 -> 2048 tile by tile."""
+"""TVQ&RAP in inference at the paper's size: LR 64 -> 256, alone and in batches."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lpips  # noqa: F401 - else it would be imported, and counted, as part of a network's memory
 import torch
 from torch import Tensor
 
-from tests.benchmarks.measure import PLAIN, in_turns, made_plain, relative, wait, without_own_linear
+from tests.benchmarks.measure import PLAIN, Tf32, allowed_tf32, in_turns, made_plain, relative, without_own_linear
+from tests.benchmarks.memory import Call, peak_alone
 from tvqsr.contract import Upscaler
 from tvqsr.efficiency.fresh import FreshStages
-from tvqsr.fetch.progress import Steps
 from tvqsr.plan.method import load_method
 from tvqsr.plugins import load_plugin
 from tvqsr.train.switches import compile_blocks
 from tvqsr.upscale.job import ready
-from tvqsr.upscale.tiles import TILE, tiled
 
 TOLERANCE = 2e-5
 """Relative, of what runs in fp32 on a CPU, against the plain model, which itself is some 4e-6 off float64.
 
-On a GPU, torch's convolutions are TF32's in fp32: differences are told, and bounded by nothing.
+On a GPU differences are told, and bounded by nothing.
 """
 BATCH = 4
 
 
 @dataclass(frozen=True)
-class Way:
-    """A model and how it is run: an image-to-image function."""
+class Switches:
+    """How an image is made; the default is how the suite makes it, but that on a GPU nothing is TF32."""
 
-    model: Upscaler
+    plain: bool = False
     layout: torch.memory_format = torch.channels_last
-    dtype: torch.dtype = torch.float32
-    inference_mode: bool = True
-
-    def __call__(self, image: Tensor) -> Tensor:
-        lower = torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
-        with torch.inference_mode() if self.inference_mode else torch.no_grad(), lower:
-            return self.model(image.contiguous(memory_format=self.layout)).float()
+    own_linear: bool = True
+    bf16: bool = False
+    tf32: Tf32 = "none"
+    compiled: Path | None = None
 
 
-def ways(device: torch.device, compiled: Path | None) -> dict[str, Way]:
-    """The same model with fresh weights, run in several ways."""
-    torch.manual_seed(0)
-    method = load_method("tvqrap", "benchmark")
-    trained = FreshStages({}).build(method, "rap")
-
-    def ours() -> Upscaler:
-        return ready(load_plugin(method).upscaler(trained), gpus=int(device.type == "cuda"))[0]
-
-    plain, contiguous, other_linear = ours(), ours(), ours()
-    made_plain(plain)
-    contiguous.to(memory_format=torch.contiguous_format)
-    without_own_linear(other_linear)
+def ways(device: torch.device, compiled: Path | None) -> dict[str, Switches]:
+    """Ways to make an image, the plain one first."""
+    plain = Switches(plain=True, layout=torch.contiguous_format, own_linear=False)
     found = {
-        PLAIN: Way(plain, torch.contiguous_format, inference_mode=False),
-        "ours": Way(ours()),
-        "ours, not channels-last": Way(contiguous, torch.contiguous_format),
-        "ours, torch's linear layers": Way(other_linear),
-        "ours, bf16": Way(ours(), dtype=torch.bfloat16),
+        PLAIN: plain,
+        "ours": Switches(),
+        "ours, not channels-last": Switches(layout=torch.contiguous_format),
+        "ours, torch's linear layers": Switches(own_linear=False),
+        "ours, bf16": Switches(bf16=True),
     }
+    if device.type == "cuda":
+        found["plain eager, TF32"] = Switches(True, torch.contiguous_format, own_linear=False, tf32="all")
+        found["ours, TF32 in convolutions"] = Switches(tf32="convolutions")
+        found["ours, TF32"] = Switches(tf32="all")
     if compiled:
-        model = ours()
-        compile_blocks(model, compiled)
-        found["ours, compiled"] = Way(model, inference_mode=False)
+        found["ours, compiled"] = Switches(compiled=compiled)
     return found
 
 
-def inference(device: torch.device, rounds: int, compiled: Path | None) -> list[dict[str, Any]]:
+class Way:
+    """The model with fresh weights, the same in every way: an image-to-image function."""
+
+    def __init__(self, switches: Switches, device: torch.device) -> None:
+        torch.manual_seed(0)
+        method = load_method("tvqrap", "benchmark")
+        model: Upscaler = load_plugin(method).upscaler(FreshStages({}).build(method, "rap"))
+        self.model = ready(model, gpus=int(device.type == "cuda"))[0]
+        self.switches = switches
+        if switches.plain:
+            made_plain(self.model)
+        if not switches.own_linear:
+            without_own_linear(self.model)
+        self.model.to(memory_format=switches.layout)
+        if switches.compiled:
+            compile_blocks(self.model, switches.compiled)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        how = self.switches
+        no_gradients = torch.no_grad() if how.plain or how.compiled else torch.inference_mode()
+        lower = torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=how.bf16)
+        with no_gradients, lower, allowed_tf32(how.tf32):
+            return self.model(image.contiguous(memory_format=how.layout)).float()
+
+
+def inference(device: torch.device, rounds: int, compiled: Path | None, memory: bool = True) -> list[dict[str, Any]]:
     """Images of 64 x 64, one and several at a time."""
-    measured, found = ways(device, compiled), []
+    chosen = ways(device, compiled)
+    made = {name: Way(switches, device) for name, switches in chosen.items()}
+    found = []
     for batch in (1, BATCH):
-        image = _image(64, device, batch)
+        image = random_image(64, device, batch)
         print(f"LR 64 x 64 -> 256 x 256, {batch} at a time")
-        times = in_turns({name: partial(way, image) for name, way in measured.items()}, rounds, device)
-        outputs = {name: way(image) for name, way in measured.items()}
+        makers = {name: partial(_call, switches, device, batch) for name, switches in chosen.items()}
+        peaks = {name: peak_alone(make, device) for name, make in makers.items()} if memory else None
+        times = in_turns({name: partial(way, image) for name, way in made.items()}, rounds, device, peaks)
         for row in times.values():
             row["images_per_second"] = batch / row["best_seconds"]
-        _compare(times, outputs)
+        compare(times, {name: partial(way, image) for name, way in made.items()}, device)
         found.append({"lr": 64, "batch": batch, "ways": times})
     return found
 
 
-def large(device: torch.device, side: int) -> dict[str, Any]:
-    """One image, tile by tile, once in each way: it takes minutes on a CPU."""
-    image = _image(side, device, 1)
-    print(f"LR {side} x {side} -> {4 * side} x {4 * side} in tiles of {TILE}")
-    times: dict[str, dict[str, Any]] = {}
-    outputs = {}
-    chosen = {name: way for name, way in ways(device, None).items() if name in (PLAIN, "ours", "ours, bf16")}
-    for name, way in chosen.items():
-        way(image[..., :TILE, :TILE])
-        wait(device)
-        started = time.perf_counter()
-        outputs[name] = tiled(way, image, way.model.multiple, TILE, lambda total: Steps("tile", total, lambda _: None))
-        seconds = time.perf_counter() - started
-        first = times[PLAIN]["seconds"] if times else seconds
-        megapixels = (4 * side) ** 2 / 1e6 / seconds
-        times[name] = {"seconds": seconds, "times_as_fast": first / seconds, "megapixels_per_second": megapixels}
-        print(f"  {name:<34}{seconds:9.1f} s{first / seconds:7.2f} times as fast", flush=True)
-    _compare(times, outputs)
-    return {"lr": side, "tile": TILE, "ways": times}
-
-
-def _image(side: int, device: torch.device, batch: int) -> Tensor:
+def random_image(side: int, device: torch.device, batch: int) -> Tensor:
+    """(batch, 3, side, side) in [0, 1], always the same."""
     return torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def _compare(times: dict[str, dict[str, Any]], outputs: dict[str, Tensor]) -> None:
+def compare(times: dict[str, dict[str, Any]], outputs: dict[str, Callable[[], Tensor]], device: torch.device) -> None:
     """Differences to the plain model; on a CPU, what is fp32 and beyond the tolerance ends the benchmark."""
-    bounded = outputs[PLAIN].device.type == "cpu" and not torch.cuda.is_available()
+    expected = outputs[PLAIN]()
     for name, row in times.items():
-        row["relative_difference"] = relative(outputs[name], outputs[PLAIN])
-        assert not bounded or "bf16" in name or row["relative_difference"] <= TOLERANCE, (
+        row["relative_difference"] = relative(outputs[name](), expected)
+        assert device.type == "cuda" or "bf16" in name or row["relative_difference"] <= TOLERANCE, (
             f"{name}: {row['relative_difference']}"
         )
     print("  relative difference:", {name: f"{row['relative_difference']:.1e}" for name, row in times.items()})
+
+
+def _call(switches: Switches, device: torch.device, batch: int) -> Call:
+    return partial(Way(switches, device), random_image(64, device, batch))

@@ -6,28 +6,33 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import torch
 from torch import nn
 
-from tvqsr.efficiency.memory import peak_memory
+from tests.benchmarks.memory import NOT_ASKED, Memory
 from tvqsr.nn import image_loss
 from tvqsr.nn.blocks import GroupNorm
 from tvqsr.nn.linear import Linear
 
 Call = Callable[[], object]
 PLAIN = "plain eager fp32"
+Tf32 = Literal["none", "convolutions", "all"]
+"""What may be TF32 among fp32 on a GPU. torch's own default, which the suite trains with, is `convolutions`."""
 
 
-def in_turns(ways: Mapping[str, Call], rounds: int, device: torch.device) -> dict[str, dict[str, Any]]:
-    """Seconds (best, median) of each way and the memory of its first call, which is not timed, printed as they come.
+def in_turns(
+    ways: Mapping[str, Call], rounds: int, device: torch.device, memory: Mapping[str, Memory] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Seconds (best, median) of each way after a call that is not timed, beside its memory, printed as they come.
 
     The ways take turns, so that other work on the machine slows all of them. Ratios are of the best times, to the first
-    way.
+    way. `memory` was measured before, without the other ways: see `peak_alone`.
     """
-    memory = {name: peak_memory(call, device)[0] for name, call in ways.items()}
+    for call in ways.values():
+        call()
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, call in ways.items():
@@ -37,22 +42,28 @@ def in_turns(ways: Mapping[str, Call], rounds: int, device: torch.device) -> dic
             wait(device)
             times[name].append(time.perf_counter() - started)
     first = min(next(iter(times.values())))
-    found: dict[str, dict[str, Any]] = {
-        name: {
+    found: dict[str, dict[str, Any]] = {}
+    for name, seconds in times.items():
+        peak = (memory or {}).get(name, NOT_ASKED)
+        found[name] = {
             "best_seconds": min(seconds),
             "median_seconds": median(seconds),
             "times_as_fast": first / min(seconds),
-            "peak_memory_mib": memory[name],
+            "peak_memory_mib": peak.mib,
+            "peak_memory_reason": peak.reason,
         }
-        for name, seconds in times.items()
-    }
-    for name, row in found.items():
+        told = "" if peak is NOT_ASKED else f"   {told_memory(peak)}"
         print(
-            f"  {name:<34}{1000 * row['best_seconds']:9.1f} ms at best{1000 * row['median_seconds']:9.1f} in the median"
-            f"{row['times_as_fast']:7.2f} times as fast{row['peak_memory_mib'] or 0:8.0f} MiB",
+            f"  {name:<34}{1000 * min(seconds):9.1f} ms at best{1000 * median(seconds):9.1f} in the median"
+            f"{first / min(seconds):7.2f} times as fast{told}",
             flush=True,
         )
     return found
+
+
+def told_memory(peak: Memory) -> str:
+    """For people: MiB, or why there are none."""
+    return f"memory n/a: {peak.reason}" if peak.mib is None else f"{peak.mib:6.0f} MiB"
 
 
 def wait(device: torch.device) -> None:
@@ -90,8 +101,33 @@ def gradients_not_kept() -> Iterator[None]:
         yield
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Multiply-accumulates a second of the quickest large product: a matrix product, or the same as a convolution."""
+@contextmanager
+def allowed_tf32(what: Tf32) -> Iterator[None]:
+    """TF32 in matrix products and cuDNN's convolutions where it is said, and nowhere else."""
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if what == "all" else "highest")
+    torch.backends.cudnn.allow_tf32 = what != "none"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
+def matrix_rates(device: torch.device) -> dict[str, float]:
+    """Multiply-accumulates a second of the quickest large product, by what is multiplied."""
+    kinds: dict[str, tuple[torch.dtype, Tf32]] = {"fp32": (torch.float32, "none"), "bf16": (torch.bfloat16, "none")}
+    if device.type == "cuda":
+        kinds["tf32"] = (torch.float32, "all")
+    rates = {}
+    for name, (dtype, tf32) in kinds.items():
+        with allowed_tf32(tf32):
+            rates[name] = _matrix_rate(device, dtype)
+    return rates
+
+
+def _matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Of a matrix product, or the same as a convolution."""
     side = 8192 if device.type == "cuda" else 1536
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     pixels = a[:, :, None, None].contiguous(memory_format=torch.channels_last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,7 +11,8 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.benchmarks.measure import in_turns, matrix_rate
+from tests.benchmarks.measure import in_turns, matrix_rates, wait
+from tests.benchmarks.shares import MARK, shares
 from tests.benchmarks.training import Step, Switches, new_stage
 from tvqsr.contract import Stage
 from tvqsr.methods.tvqrap.x_down import XDownDecoder, XDownEncoder
@@ -32,59 +33,75 @@ PARTS: dict[str, tuple[type[nn.Module], ...]] = {
     "LPIPS": (PerceptualLoss,),
     "discriminator": (PatchDiscriminator,),
 }
-MARK = "part: "
+
+PRECISIONS = {
+    "fp32": Switches(),
+    "tf32": Switches(tf32="all"),
+    "bf16": Switches(bf16=True),
+}
+"""By the names of `matrix_rates`. On a CPU, the first alone."""
 
 
 def profiled(
-    device: torch.device, rounds: int, size: str, stages: tuple[str, ...], crops: tuple[int, int]
+    device: torch.device, rounds: int, size: str, stages: Mapping[str, tuple[int, int]]
 ) -> list[dict[str, Any]]:
-    """Shares of each stage's step, and its multiply-accumulates against those of a large matrix product."""
-    rates = {name: matrix_rate(device, dtype) for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
-    print(
-        "multiply-accumulates a second of one product, G:", {name: f"{rate / 1e9:.0f}" for name, rate in rates.items()}
-    )
-    found = []
-    for name in stages:
-        stage = new_stage(size, name)
-        step = Step(stage, Switches(), *crops, device)
-        print(f"{name}, {size} size: step of {crops[0]} crops of {crops[1]}")
-        seconds = in_turns({"ours": step}, rounds, device)["ours"]["best_seconds"]
-        with FlopCounterMode(display=False) as counter:
-            step()
-        macs = counter.get_total_flops() / 2
-        operators, parts = _shares(step, stage, device)
-        share = macs / seconds / rates["fp32"]
-        print(f"  {macs / 1e9:.0f} GMACs, {100 * share:.0f} % of the rate of one fp32 product")
-        for shares in (parts, operators):
-            print(
-                "  " + ", ".join(f"{part} {100 * value:.1f} %" for part, value in list(shares.items())[:12]), flush=True
-            )
-        about = {"stage": name, "size": size, "batch": crops[0], "hr_crop": crops[1], "seconds": seconds}
-        found.append(about | {"macs": macs, "share_of_matrix_rate": share, "operators": operators, "parts": parts})
-    return [{"macs_per_second": rates, "stages": found}]
+    """Shares of the step of each stage, by its batch and crop, and its rate against that of a large matrix product.
+
+    The rate in each precision (on a CPU, fp32 alone) is held against the product's in the same one.
+    """
+    rates = matrix_rates(device)
+    told = {name: f"{rate / 1e9:.0f}" for name, rate in rates.items()}
+    print("multiply-accumulates a second of one product, G:", told)
+    return [
+        {
+            "macs_per_second": rates,
+            "stages": [_stage(device, rounds, size, name, *crops, rates) for name, crops in stages.items()],
+        }
+    ]
 
 
-def _shares(step: Step, stage: Stage, device: torch.device) -> tuple[dict[str, float], dict[str, float]]:
-    """Share of the time of each operator and of each part, largest first."""
+def _stage(
+    device: torch.device, rounds: int, size: str, name: str, batch: int, crop: int, rates: dict[str, float]
+) -> dict[str, Any]:
+    print(f"{name}, {size} size: step of {batch} crops of {crop}", flush=True)
+    stage = new_stage(size, name)
+    step = Step(stage, Switches(), batch, crop, device)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    macs = counter.get_total_flops() / 2
+    print(f"  {macs / 1e9:.0f} GMACs")
+    chosen = [precision for precision in PRECISIONS if precision == "fp32" or device.type == "cuda"]
+    found = {name: _in_precision(step, stage, name, rounds, device, macs / rates[name]) for name in chosen}
+    about = {"stage": name, "size": size, "batch": batch, "hr_crop": crop}
+    return about | {"macs": macs, "precisions": found}
+
+
+def _in_precision(
+    step: Step, stage: Stage, precision: str, rounds: int, device: torch.device, least: float
+) -> dict[str, Any]:
+    """Time and shares; `least` are the seconds that the products alone would take at the matrix rate."""
+    step.switches = PRECISIONS[precision]
+    seconds = in_turns({precision: step}, rounds, device)[precision]["best_seconds"]
     on_gpu = device.type == "cuda"
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with ExitStack() as marks:
         _mark(stage, step, marks)
-        with profile(activities=activities) as found:
+        with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as found:
             step()
-    events = [event for event in found.events() or () if not on_gpu or event.self_device_time_total >= 0]
-    of_sequence: dict[int, str] = {}
-    for event in events:
-        part = _marked(event)
-        if part and event.sequence_nr >= 0:
-            of_sequence.setdefault(event.sequence_nr, part)
-    operators: Counter[str] = Counter()
-    parts: Counter[str] = Counter()
-    for event in events:
-        spent = event.self_device_time_total if on_gpu else event.self_cpu_time_total
-        operators[event.name.removeprefix(MARK)] += spent
-        parts[_marked(event) or of_sequence.get(_backward_of(event), "the rest")] += spent
-    return _normalised(operators), _normalised(parts)
+            wait(device)
+    operators, parts, busy = shares(found.events() or (), on_gpu)
+    print(f"  {100 * least / seconds:.0f} % of the rate of one {precision} product", end="")
+    # A CPU's time is summed over threads, and taken while torch looked on: no share of the step's.
+    print(f", kernels run {busy / 1e4 / seconds:.0f} % of the time" if on_gpu else "")
+    for found_shares in (parts, operators):
+        told = (f"{part} {100 * value:.1f} %" for part, value in list(found_shares.items())[:12])
+        print("  " + ", ".join(told), flush=True)
+    return {
+        "seconds": seconds,
+        "share_of_matrix_rate": least / seconds,
+        "device_busy": busy / 1e6 / seconds if on_gpu else None,
+        "operators": operators,
+        "parts": parts,
+    }
 
 
 def _mark(stage: Stage, step: Step, marks: ExitStack) -> None:
@@ -111,26 +128,3 @@ def _around(owner: Any, method: str, part: str, marks: ExitStack) -> None:
 
     setattr(owner, method, marked)
     marks.callback(delattr, owner, method)
-
-
-def _marked(event: Any) -> str | None:
-    """The innermost part that an event happened in."""
-    while event is not None:
-        if event.name.startswith(MARK):
-            return str(event.name.removeprefix(MARK))
-        event = event.cpu_parent
-    return None
-
-
-def _backward_of(event: Any) -> int:
-    """Sequence number of the forward operation that an event goes back through; -1 for none."""
-    while event is not None:
-        if event.name.startswith("autograd::engine::evaluate_function"):
-            return int(event.sequence_nr)
-        event = event.cpu_parent
-    return -1
-
-
-def _normalised(times: Counter[str]) -> dict[str, float]:
-    total = sum(times.values()) or 1
-    return {name: spent / total for name, spent in times.most_common() if spent / total >= 0.001}

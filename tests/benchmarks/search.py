@@ -9,6 +9,7 @@ from torch import Tensor
 from vector_quantize_pytorch import VectorQuantize
 
 from tests.benchmarks.measure import in_turns
+from tests.benchmarks.memory import growth
 from tvqsr.nn.nearest import nearest_code
 
 TOKENS = 65_536
@@ -17,7 +18,7 @@ SIZES = ((1024, 32), (1024, 256), (8192, 32), (8192, 256))
 
 
 def search(device: torch.device, rounds: int, tokens: int = TOKENS) -> list[dict[str, Any]]:
-    """Time, memory and wrong indices (against float64) for fp32 vectors and codes drawn from one normal."""
+    """Time, memory beyond vectors and codes, wrong indices (against float64); fp32, vectors and codes of one normal."""
     found = []
     for codes, channels in SIZES:
         torch.manual_seed(0)
@@ -31,7 +32,8 @@ def search(device: torch.device, rounds: int, tokens: int = TOKENS) -> list[dict
         }
         print(f"{tokens} vectors against {codes} codes, {channels} channels")
         with torch.no_grad():
-            times = in_turns(ways, rounds, device)
+            memory = {name: growth(way, device) for name, way in ways.items()}
+            times = in_turns(ways, rounds, device, memory)
             expected = _in_float64(vectors, codebook)
             for name, way in ways.items():
                 times[name]["wrong"] = int((way() != expected).sum())

@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lpips  # noqa: F401 - else it would be imported, and counted, as part of a network's memory
 import torch
 from torch.optim import Adam
 
-from tests.benchmarks.measure import PLAIN, gradients_not_kept, in_turns, made_plain, relative, without_own_linear
+from tests.benchmarks.measure import (
+    PLAIN,
+    Tf32,
+    allowed_tf32,
+    gradients_not_kept,
+    in_turns,
+    made_plain,
+    relative,
+    without_own_linear,
+)
+from tests.benchmarks.memory import peak_alone
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch
 from tvqsr.efficiency.fresh import FreshStages, fresh_run
-from tvqsr.plan import Plan
+from tvqsr.plan import Plan, Run
 from tvqsr.plan.method import load_method
 from tvqsr.train.average import RunningAverage
-from tvqsr.train.switches import compile_blocks, matrix_products
+from tvqsr.train.switches import compile_blocks
 
 STAGES = ("tokenizer", "predictor", "rap")
-CROPS = {"paper": (1, 256), "small": (4, 128)}
-"""Batch and side of the HR crop, by size. Both are less than the published ones, for CPUs; `--batch` and `--crop`."""
+CPU_CROPS = {"paper": (1, 256), "small": (4, 128)}
+"""Batch and side of the HR crop, by size: less than those that are trained with, for CPUs."""
 LATE = 10**6
 """A step with all losses on."""
 
 
 @dataclass(frozen=True)
 class Switches:
-    """How a step is made; the default is how the suite makes it."""
+    """How a step is made; the default is how the suite makes it, but that on a GPU nothing is TF32."""
 
     plain: bool = False
     layout: torch.memory_format = torch.channels_last
     fused: bool = True
     kept: bool = True
     own_linear: bool = True
-    precision: str = "32-true"
+    bf16: bool = False
+    tf32: Tf32 = "none"
     compiled: Path | None = None
 
 
@@ -50,26 +64,46 @@ def variants(device: torch.device, compiled: Path | None) -> dict[str, Switches]
         "ours, Adam not fused": replace(ours, fused=False),
         "ours, LPIPS goes back twice": replace(ours, kept=False),
         "ours, torch's linear layers": replace(ours, own_linear=False),
-        "ours, bf16": replace(ours, precision="bf16-mixed"),
+        "ours, bf16": replace(ours, bf16=True),
     }
     if device.type == "cuda":
-        found["ours, TF32"] = replace(ours, precision="tf32")
+        found["plain eager, TF32"] = replace(plain, tf32="all")
+        found["ours, TF32 in convolutions"] = replace(ours, tf32="convolutions")
+        found["ours, TF32"] = replace(ours, tf32="all")
     if compiled:
         found["ours, compiled"] = replace(ours, compiled=compiled)
-        found["ours, compiled, bf16"] = replace(ours, compiled=compiled, precision="bf16-mixed")
+        found["ours, compiled, bf16"] = replace(ours, compiled=compiled, bf16=True)
     return found
 
 
+def published_crops(size: str, name: str) -> tuple[int, int]:
+    """Batch and side of the HR crop that a stage is trained with: by `method.yaml`, or by the preset `small`."""
+    spec = load_method("tvqrap", "benchmark").spec.stages[name]
+    training = _run_of_small(name).training if size == "small" else spec.training
+    return training.batch_size, training.hr_crop
+
+
+def crops(size: str, name: str, device: torch.device) -> tuple[int, int]:
+    """Batch and side of the HR crop that are measured: on a GPU those of the real training."""
+    return published_crops(size, name) if device.type == "cuda" else CPU_CROPS[size]
+
+
 def new_stage(size: str, name: str) -> Stage:
-    """A stage with fresh weights; at the paper's size with LPIPS (VGG), its weights fresh, too."""
+    """A stage with fresh weights, those of LPIPS (VGG) in its losses, too: whose weights are here does not matter."""
     torch.manual_seed(0)
     if size == "small":
-        runs = Plan.load("small").runs.values()
-        run = next(run for run in runs if (run.method.name, run.stage) == ("tvqrap", name))
-        return fresh_run(run)[1][run.name]
+        run = _run_of_small(name)
+        vgg = {key: "lpips_vgg" for key in run.settings if key == "perceptual"}
+        run = replace(run, settings={**run.settings, **vgg})
+        return fresh_run(run, perceptual=True)[1][run.name]
     fresh = FreshStages({})
     fresh.build(load_method("tvqrap", "benchmark"), name, perceptual=True)
     return fresh.stages[f"tvqrap.{name}"]
+
+
+def _run_of_small(name: str) -> Run:
+    runs = Plan.load("small").runs.values()
+    return next(run for run in runs if (run.method.name, run.stage) == ("tvqrap", name))
 
 
 class Step:
@@ -97,12 +131,11 @@ class Step:
         self.terms: Terms = {}
 
     def __call__(self) -> None:
-        with self._context(), matrix_products(self.switches.precision):
+        with self._context(), allowed_tf32(self.switches.tf32):
             for player, optimiser in self.optimisers.items():
                 self.stage.networks.requires_grad_(False)
                 self.stage.moved_by(player).requires_grad_(True)
-                bf16 = self.switches.precision == "bf16-mixed"
-                with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
+                with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.switches.bf16):
                     terms = self.stage(player, self.batch, LATE)
                 if terms:
                     optimiser.zero_grad()
@@ -121,24 +154,46 @@ class Step:
         return nullcontext() if self.switches.kept else gradients_not_kept()
 
 
+def new_step(size: str, name: str, switches: Switches, batch: int, crop: int, device: torch.device) -> Step:
+    """A step of a stage with fresh weights, alike in every way."""
+    return Step(new_stage(size, name), switches, batch, crop, device)
+
+
 def training(
-    device: torch.device, rounds: int, size: str, stages: tuple[str, ...], crops: tuple[int, int], compiled: Path | None
+    device: torch.device,
+    rounds: int,
+    size: str,
+    stages: Mapping[str, tuple[int, int]],
+    compiled: Path | None,
+    memory: bool = True,
 ) -> list[dict[str, Any]]:
-    """All stages of a size in all ways."""
-    batch, crop = crops
-    found = []
-    for name in stages:
-        print(f"{name}, {size} size: step of {batch} crops of {crop}")
-        steps = {
-            way: Step(new_stage(size, name), switches, batch, crop, device)
-            for way, switches in variants(device, compiled).items()
-        }
-        differences = _differences(steps)
-        times = in_turns(steps, rounds, device)
-        for way, row in times.items():
-            row.update(images_per_second=batch / row["best_seconds"], **differences[way])
-        found.append({"stage": name, "size": size, "batch": batch, "hr_crop": crop, "ways": times})
-    return found
+    """Stages of a size in all ways, each by its batch and crop."""
+    return [_stage(device, rounds, size, name, batch, crop, compiled, memory) for name, (batch, crop) in stages.items()]
+
+
+def _stage(
+    device: torch.device,
+    rounds: int,
+    size: str,
+    name: str,
+    batch: int,
+    crop: int,
+    compiled: Path | None,
+    memory: bool,
+) -> dict[str, Any]:
+    print(f"{name}, {size} size: step of {batch} crops of {crop}", flush=True)
+    makers = {
+        way: partial(new_step, size, name, switches, batch, crop, device)
+        for way, switches in variants(device, compiled).items()
+    }
+    # Before this process holds anything: on a GPU both would have to fit.
+    peaks = {way: peak_alone(make, device) for way, make in makers.items()} if memory else None
+    steps = {way: make() for way, make in makers.items()}
+    differences = _differences(steps)
+    times = in_turns(steps, rounds, device, peaks)
+    for way, row in times.items():
+        row.update(images_per_second=batch / row["best_seconds"], **differences[way])
+    return {"stage": name, "size": size, "batch": batch, "hr_crop": crop, "ways": times}
 
 
 def _differences(steps: dict[str, Step]) -> dict[str, dict[str, Any]]:
