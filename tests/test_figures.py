@@ -143,6 +143,9 @@ def test_lines_of_the_codebook_figure_are_the_summarys(plan: Plan) -> None:
 def test_without_the_papers_method_nothing_published_is_drawn(preset: Callable[..., Path]) -> None:
     plan = Plan.load(str(preset(lambda p: p.update(entries={"bicubic": {"method": "bicubic"}}))))
     assert codebook.published(plan) == []
+    # A run of interpolations alone: no panel, not one with axes and nothing in it.
+    summary = pd.DataFrame([{"entry": "bicubic", "protocol": "psnr_y", "mean": 20.0}])
+    assert codebook.panels_of(plan, summary, [], "photos_test") == {}
 
 
 def test_shares_of_codes_fall_and_add_up() -> None:

@@ -65,7 +65,8 @@ def figure(plan: Plan, entries: list[EntryPlan], testset: str) -> Figure:
 def panels_of(plan: Plan, summary: pd.DataFrame, entries: list[EntryPlan], testset: str) -> dict[str, list[Line]]:
     """Measure -> lines: those that could be taken, and the published one, beside ours where the set is the same."""
     with_values = set(summary.dropna(subset=["mean"]).protocol)
-    panels = {measure: list(lines(summary, entries, measure)) for measure in MEASURES if measure in with_values}
+    found = {measure: list(lines(summary, entries, measure)) for measure in MEASURES if measure in with_values}
+    panels = {measure: mine for measure, mine in found.items() if mine}
     of_paper = published(plan)
     if PUBLISHED[1] in panels and testset == PUBLISHED[2]:
         panels[PUBLISHED[1]] += of_paper
