@@ -80,11 +80,14 @@ def test_a_hundred_equal_vectors_have_one_code() -> None:
         assert len(nearest_code(vector.repeat(640, 1), codebook).unique()) == 1
 
 
-def test_on_a_gpu_the_closest_races_are_run_again() -> None:
-    """The path of devices that must not be waited for, by the gaps alone."""
-    gap = torch.rand(1000, device="meta")
-    (close,) = nearest._open(gap, gap)
-    assert close.shape == (16,)
+def test_a_device_that_is_not_waited_for_searches_the_closest_races_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    codebook = torch.randn(64, 64)
+    pairs = torch.randint(64, (40, 2))
+    between = torch.lerp(codebook[pairs[:, 0]], codebook[pairs[:, 1]], 0.5)
+    vectors = torch.cat([between, torch.randn(40 * CLOSEST, 64)])
+    monkeypatch.setattr(nearest, "may_wait", lambda _: False)
+    assert torch.equal(nearest_code(vectors, codebook), in_float64(vectors, codebook))
 
 
 def test_in_fp32_whatever_precision_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:

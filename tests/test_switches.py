@@ -18,7 +18,7 @@ from tests.untrained import batch, run_of, untrained, with_settings
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch, CropSampler
 from tvqsr.data.prepare import prepare
-from tvqsr.nn import image_loss
+from tvqsr.nn import image_loss, nearest
 from tvqsr.nn.blocks import ResBlock, norm_layer
 from tvqsr.nn.kept_gradient import with_kept_gradient
 from tvqsr.plan.preset import DatasetSpec, Runtime
@@ -42,6 +42,12 @@ def store(photo: Path, tmp_path: Path) -> Path:
 def run(stage: Callable[[], Stage], store: Path, state: Path, runtime: Runtime = RUNTIME, **training: Any) -> Fit:
     sampler = CropSampler(store, TRAINING.model_copy(update=training), seed=0)
     return fit(stage, sampler, seed=0, state=state, key="k", runtime=runtime, label="test")
+
+
+@pytest.fixture(autouse=True)
+def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU stands for a device that the host would have to wait for."""
+    monkeypatch.setattr(nearest, "may_wait", lambda _: False)
 
 
 class Waits(TorchDispatchMode):

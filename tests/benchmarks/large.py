@@ -80,7 +80,7 @@ def _silent(total: int) -> Steps:
 
 
 def _loaded(file: Path) -> Tensor:
-    image: Tensor = torch.load(file)
+    image: Tensor = torch.load(file, weights_only=True)
     return image
 
 

@@ -105,7 +105,7 @@ def other_border(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (other_border, "psnr_y has crop `0"),
+        (other_border, "psnr_y has a border of 0 left out, in other entries it is 4"),
         (other_weights, "was made of other weights than "),
         (other_images, "was made of other images than "),
         (other_photos, "was made of other photos than "),

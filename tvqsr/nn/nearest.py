@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from tvqsr.nn.linear import linear
 
@@ -47,6 +48,10 @@ def nearest_code(vectors: Tensor, codebook: Tensor, scores: int | None = None) -
             index.copy_(likely)
             if len(codebook) > 1:
                 gap = score.scatter_(1, likely[:, None], torch.inf).amin(dim=1) - best
+                if not may_wait(vectors):
+                    close = gap.topk(-(-len(part) // CLOSEST), largest=False).indices
+                    index[close] = _nearest_in_float64(part[close].double() - exact_mean, exact)
+                    continue
                 for close in _open(gap, _rounding(shifted, bias)):
                     first = _first_of_equal(codebook) if first is None else first
                     index[close] = first[_nearest_in_float64(part[close].double() - exact_mean, exact)]
@@ -60,10 +65,13 @@ def _nearest_in_float64(vectors: Tensor, exact: Tensor) -> Tensor:
 def _first_of_equal(codebook: Tensor) -> Tensor:
     """For each code the lowest index of one that is equal to it (K,): a product's rounding tells equal ones apart."""
     number = torch.arange(len(codebook), device=codebook.device)
-    if codebook.device.type != "cpu":  # It would have to be waited for.
-        return number
     _, kind = codebook.unique(dim=0, return_inverse=True)
     return torch.full_like(number, len(codebook)).scatter_reduce(0, kind, number, "amin")[kind]
+
+
+def may_wait(tensor: Tensor) -> bool:
+    """Whether values are at hand at no cost: on a CPU, and not of shapes alone (`FakeTensor`)."""
+    return tensor.device.type == "cpu" and type(tensor) in (Tensor, Parameter)
 
 
 def _rounding(vectors: Tensor, half_norms: Tensor) -> Tensor:
@@ -75,11 +83,8 @@ def _rounding(vectors: Tensor, half_norms: Tensor) -> Tensor:
 
 def _open(gap: Tensor, rounding: Tensor) -> Sequence[Tensor]:
     """Vectors whose nearest code is to be searched again, so many at a time that memory stays bounded."""
-    most = -(-len(gap) // CLOSEST)
-    if gap.device.type != "cpu":
-        return [gap.topk(most, largest=False).indices]
     open_races = (gap <= rounding).nonzero().flatten()
-    return open_races.split(most) if len(open_races) else []
+    return open_races.split(-(-len(gap) // CLOSEST)) if len(open_races) else []
 
 
 def _half_norm(codes: Tensor) -> Tensor:

@@ -52,9 +52,6 @@ Title, higher is better, decimals, definition.
 WHOLE_SET = "(set)"
 """In place of an image's name, for a score of the whole set: there is one number, and nothing to pair."""
 
-SAMPLES = ("crop", "colours", "rounding")
-"""What is compared under a protocol: the same for all entries of a test set."""
-
 ABOUT = (
     *("entry", "protocol", "title", "decimals", "definition", "higher_is_better"),
     *("crop", "colours", "rounding", "network", "library"),
@@ -66,7 +63,7 @@ def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame
     """One row per entry, seed, test set, image and protocol, in the plan's order; codebook measures included.
 
     `only` are the entries that are asked for. Raises UserError for a file that is missing or damaged, for what is not
-    of one another (`chain`), and for entries that were scored on other samples than the rest.
+    of one another (`chain`), and for entries that were scored with another border than the rest.
     """
     frames = [
         _one(plan, entry, seed, testset)
@@ -76,23 +73,23 @@ def load_scores(plan: Plan, only: Collection[str] | None = None) -> pd.DataFrame
         if only is None or entry.name in only
     ]
     scores = pd.concat(frames, ignore_index=True)
-    _refuse_other_samples(plan, scores)
+    _refuse_other_borders(plan, scores)
     return scores
 
 
-def _refuse_other_samples(plan: Plan, scores: pd.DataFrame) -> None:
-    """Raise UserError where a column of a table would hold numbers of other borders or colours than its head tells."""
-    for what in (name for name in SAMPLES if name in scores):
-        told = scores.dropna(subset=what)
-        for (testset, protocol), rows in told.groupby(["testset", "protocol"], sort=False):
-            usual = rows[what].mode().iloc[0]
-            if not (other := rows[rows[what] != usual]).empty:
-                first = other.iloc[0]
-                path = plan.paths.scores(first["entry"], int(first["seed"]), str(testset))
-                raise UserError(
-                    f"{path}: {protocol} has {what} `{first[what]}`, where other entries have `{usual}`: it was scored "
-                    f"under another plan; delete it and run snakemake again"
-                )
+def _refuse_other_borders(plan: Plan, scores: pd.DataFrame) -> None:
+    """Raise UserError where a column of a table would hold numbers of another border than its head tells."""
+    if "crop" not in scores:
+        return
+    for (testset, protocol), rows in scores.dropna(subset="crop").groupby(["testset", "protocol"], sort=False):
+        usual = rows.crop.mode().iloc[0]
+        if not (other := rows[rows.crop != usual]).empty:
+            first = other.iloc[0]
+            path = plan.paths.scores(first["entry"], int(first["seed"]), str(testset))
+            raise UserError(
+                f"{path}: {protocol} has a border of {first['crop']:g} left out, in other entries it is {usual:g}: it "
+                f"was scored under another plan; delete it and run snakemake again"
+            )
 
 
 def _one(plan: Plan, entry: EntryPlan, seed: int, testset: str) -> pd.DataFrame:
