@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import NoReturn
 
 
 class Held:
@@ -22,5 +22,5 @@ class Fatal:
     def __reduce__(self) -> tuple[object, tuple[int]]:
         return os._exit, (9,)
 
-    def __call__(self) -> Any:
-        raise NotImplementedError
+    def __call__(self) -> NoReturn:
+        raise AssertionError("the process that was to call it has ended before")
