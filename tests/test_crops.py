@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,48 @@ def test_a_resumed_training_sees_the_batches_that_it_would_have(
     other = next(batches(CropSampler(store, schedule, seed=3), start, cpu, workers))
     assert not torch.equal(other.hr, resumed[0].hr)
     assert not torch.equal(other.lr, resumed[0].lr)
+
+
+def test_the_next_batch_is_made_while_a_step_is_done(store: Path) -> None:
+    """Its LR, too, by another thread than the loop's; with no thread to spare, the loop makes it when it asks."""
+    sampler, makers = CropSampler(store, training(24, 2, degradation="realesrgan"), seed=0), dict[int, int]()
+    made = {step: threading.Event() for step in range(10)}
+
+    def seeds(step: int) -> list[list[int]]:
+        makers[step] = threading.get_ident()
+        made[step].set()
+        return CropSampler.seeds(sampler, step)
+
+    sampler.seeds = seeds  # type: ignore[method-assign]
+    feed = batches(sampler, 0, torch.device("cpu"), workers=2)
+    for step in range(9):
+        next(feed)
+        assert made[step + 1].wait(60)
+        assert step + 2 not in makers  # one batch more than the step's own, however many threads crop
+    assert threading.get_ident() not in makers.values()
+
+    makers.clear()
+    alone = batches(sampler, 0, torch.device("cpu"), workers=0)
+    next(alone)
+    assert makers == {0: threading.get_ident()}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_batch_made_on_a_stream_of_its_own_is_whole_when_it_is_taken(store: Path) -> None:
+    sampler, device = CropSampler(store, training(64, 8, degradation="realesrgan"), seed=0), torch.device("cuda")
+    expected = [(batch.hr.cpu(), batch.lr.cpu()) for batch in batches(sampler, 0, device, 0)]
+    work = torch.rand(4096, 4096, device=device)
+    found = []
+    for batch in batches(sampler, 0, device, 3):
+        for _ in range(20):
+            work = (work @ work).tanh()  # the loop's stream is busy, and its memory is given back and taken
+        found.append((batch.hr * 1, batch.lr * 1))
+        del batch
+    assert all(
+        torch.equal(a, b.cpu())
+        for one, other in zip(expected, found, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def test_lr_made_in_training_is_of_the_crop_and_its_own_seed(store: Path) -> None:

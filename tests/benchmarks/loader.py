@@ -2,9 +2,10 @@
 
 A store of a few gigabytes is made of the photos that come with scikit-image, enlarged to DIV2K's size and repeated, or
 of the photos of a folder. Then the loader alone is timed, and beside it a training step of every stage of a preset,
-at that stage's own batch and crop, all of it on the CPU in fp32, without loss terms that need fetched weights (LPIPS,
-VGG19): the quicker step is the harder case. Loader and step take turns, so that other work on the machine slows both.
-The loader alone has its workers and the thread that takes from them; a step has all cores.
+at that stage's own batch and crop, in fp32, without loss terms that need fetched weights (LPIPS, VGG19): the quicker
+step is the harder case. Loader and step take turns, so that other work on the machine slows both. The loader alone has
+its workers and the thread that takes from them; a step has all cores. Last, steps that take their batches from the
+loader at work beside them, against steps that have one: what a training loses by waiting for data.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000, help="of the loader alone, for each number of workers")
     parser.add_argument("--rounds", type=int, default=3, help="steps of each stage, the loader's turn between them")
     parser.add_argument("--preset", default="small")
+    parser.add_argument("--device", default="cpu", help="where steps are done and LR is made (default: %(default)s)")
     parser.add_argument("--stages", nargs="*", default=[], metavar="METHOD.STAGE", help="these only")
     parser.add_argument("--json", type=Path, help="write all numbers there, too")
     options = parser.parse_args()
@@ -58,7 +61,7 @@ def main() -> None:
         prepared = _prepared(options.photos, Path(work), store, options.gigabytes)
         plan = Plan.load(options.preset, {"entries": "all"})
         alone = [_alone(store, next(iter(plan.runs.values())).training, workers, options.steps) for workers in WORKERS]
-        stages = list(_beside(plan, store, options.rounds, options.stages))
+        stages = list(_beside(plan, store, options.rounds, options.stages, options.device))
     if options.json:
         write_json(options.json, {"made_by": told, "prepare": prepared, "loader": alone, "stages": stages})
 
@@ -110,45 +113,62 @@ def _alone(store: Path, training: Training, workers: int, steps: int) -> dict[st
     }
 
 
-def _beside(plan: Plan, store: Path, rounds: int, stages: list[str]) -> Iterator[dict[str, Any]]:
+def _beside(plan: Plan, store: Path, rounds: int, stages: list[str], device: str) -> Iterator[dict[str, Any]]:
     """Each stage of the preset once, with the settings of the first entry that has it."""
     runs: dict[str, Run] = {}
     for run in plan.runs.values():
         runs.setdefault(f"{run.method.name}.{run.stage}", run)
     for name, run in runs.items():
         if not stages or name in stages:
-            yield _line(name, run, store, rounds)
+            yield _line(name, run, store, rounds, device)
 
 
-def _line(name: str, run: Run, store: Path, rounds: int) -> dict[str, Any]:
-    training, paired = run.training, run.spec.trains_on == "pairs"
-    step = training_step(fresh_run(run)[1][run.name], training.batch_size, training.hr_crop, training.iterations - 1)
-    torch.set_num_threads(os.cpu_count() or 1)
-    step()
-    feed = _endless(store, training, 0, paired)
-    trains, loads = [], []
-    for _ in range(rounds):
-        torch.set_num_threads(os.cpu_count() or 1)
-        started = time.perf_counter()
+def _line(name: str, run: Run, store: Path, rounds: int, device: str) -> dict[str, Any]:
+    training, paired, cores = run.training, run.spec.trains_on == "pairs", os.cpu_count() or 1
+    stage = fresh_run(run)[1][run.name]
+    step = training_step(stage, training.batch_size, training.hr_crop, training.iterations - 1, device)
+    alone = _endless(store, training, 0, paired, device)
+    beside = _endless(store, training, max(1, cores - 1), paired, device)
+
+    def fed_step() -> None:
+        next(beside)
         step()
-        trains.append(training.batch_size / (time.perf_counter() - started))
-        torch.set_num_threads(1)
-        started = time.perf_counter()
-        for _ in range(20):
-            next(feed)
-        loads.append(20 * training.batch_size / (time.perf_counter() - started))
-    ratio = median(loads) / max(trains)
+
+    ways: dict[str, tuple[int, int, Callable[[], object]]] = {
+        "trains": (cores, 1, step),
+        "loads": (1, 20, partial(next, alone)),
+        "trains_fed": (cores, 1, fed_step),
+    }
+    rates: dict[str, list[float]] = {way: [] for way in ways}
+    for round_number in range(rounds + 1):
+        for way, (threads, times, once) in ways.items():
+            torch.set_num_threads(threads)
+            seconds = _seconds(once, times, device)
+            if round_number:
+                rates[way].append(times * training.batch_size / seconds)
+    ratio, kept = median(rates["loads"]) / max(rates["trains"]), max(rates["trains_fed"]) / max(rates["trains"])
     print(
-        f"{name:<24} batch {training.batch_size:>2} of {training.hr_crop}: trains {max(trains):7.1f} images/s at best, "
-        f"loader without workers {median(loads):6.0f} in the median: {ratio:6.0f} times",
+        f"{name:<24} batch {training.batch_size:>2} of {training.hr_crop}: trains {max(rates['trains']):7.1f} images/s "
+        f"at best, {100 * kept:.0f} % of it when fed; loader without workers {median(rates['loads']):6.0f} in the "
+        f"median: {ratio:6.0f} times",
         flush=True,
     )
-    return {"stage": name, "trains_per_second": trains, "loads_per_second": loads, "ratio": ratio}
+    return {"stage": name, **{f"{way}_per_second": found for way, found in rates.items()}, "ratio": ratio, "fed": kept}
 
 
-def _endless(store: Path, training: Training, workers: int, paired: bool) -> Iterator[object]:
+def _seconds(once: Callable[[], object], times: int, device: str) -> float:
+    """Of so many times, until the device is done."""
+    started = time.perf_counter()
+    for _ in range(times):
+        once()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def _endless(store: Path, training: Training, workers: int, paired: bool, device: str = "cpu") -> Iterator[object]:
     sampler = CropSampler(store, training, seed=0, with_lr=paired)
-    return itertools.chain.from_iterable(batches(sampler, 0, torch.device("cpu"), workers) for _ in itertools.count())
+    return itertools.chain.from_iterable(batches(sampler, 0, torch.device(device), workers) for _ in itertools.count())
 
 
 def _anonymous() -> float:

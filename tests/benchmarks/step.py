@@ -75,11 +75,11 @@ def mini_steps() -> dict[str, Callable[[], object]]:
     }
 
 
-def training_step(stage: Stage, batch_size: int, hr_crop: int, step: int) -> Callable[[], object]:
+def training_step(stage: Stage, batch_size: int, hr_crop: int, step: int, device: str = "cpu") -> Callable[[], object]:
     """Losses, gradients and Adam's step of every player, as the training loop makes them."""
-    layout: dict[str, Any] = {"memory_format": torch.channels_last}
+    layout: dict[str, Any] = {"device": torch.device(device), "memory_format": torch.channels_last}
     stage.train().to(**layout)
-    hr, lr = (torch.rand(batch_size, 3, side, side).contiguous(**layout) for side in (hr_crop, hr_crop // 4))
+    hr, lr = (torch.rand(batch_size, 3, side, side).to(**layout) for side in (hr_crop, hr_crop // 4))
     optimisers = {player: Adam(stage.moved_by(player).parameters(), lr=1e-6) for player in stage.players}
 
     def once() -> None:
