@@ -27,6 +27,7 @@ rule all:
 
 # Every job reads the plan. It is no job's output: a job behind a changed file is not asked whether it changed itself.
 onstart:
+    heed_beside(SIGTERM)
     note_holder(LOCKS_OF_OTHERS)
     write_json(PATHS.record, record(PLAN))
 

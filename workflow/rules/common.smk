@@ -1,11 +1,13 @@
 # The plan, asked by every rule. Nothing here imports torch or pandas.
 import re
 import sys
+from signal import SIGTERM
 
 import yaml
 
 from tvqsr.console import say
 from tvqsr.engine_lock import locks, note_holder, take_off_stale_lock
+from tvqsr.engine_signals import heed_beside
 from tvqsr.errors import UserError
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
