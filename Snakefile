@@ -28,7 +28,13 @@ rule all:
 # Every job reads the plan. It is no job's output: a job behind a changed file is not asked whether it changed itself.
 onstart:
     heed_beside(SIGTERM)
-    note_holder(LOCKS_OF_OTHERS)
+    locked = workflow.persistence
+    note_holder(
+        {
+            "input": map(str, locked.all_inputfiles()),
+            "output": map(str, locked.all_outputfiles()),
+        }
+    )
     write_json(PATHS.record, record(PLAN))
 
 

@@ -82,8 +82,16 @@ def test_the_command_tells_each_training_and_the_sum(preset: Callable[..., Path]
     assert "as given" in told.stdout
 
 
-@pytest.mark.parametrize(("option", "value"), [("--share", "0"), ("--share", "1.5"), ("--tflops", "-1")])
+@pytest.mark.parametrize("option", ["--share", "--tflops"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e400", "1e-320"])
 def test_a_rate_that_is_none_is_refused(option: str, value: str, preset: Callable[..., Path], tvqsr: Command) -> None:
     refused = tvqsr("estimate", preset(), option, value)
     assert refused.returncode == 2
-    assert f"{option} {float(value):g}: expected a number above 0" in refused.stderr
+    assert f"{option} {float(value):g}: expected " in refused.stderr
+
+
+def test_a_preset_without_trainings_says_so(preset: Callable[..., Path], tvqsr: Command) -> None:
+    path = preset(lambda content: content.update(entries={"bicubic": content["entries"]["bicubic"]}))
+    told = tvqsr("estimate", path)
+    assert told.returncode == 0
+    assert "trains nothing" in told.stdout

@@ -72,6 +72,30 @@ def told(job: subprocess.Popen[str]) -> list[str]:
     return job.stdout.readline().split()
 
 
+@pytest.mark.parametrize(
+    ("told", "seen"),
+    [
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("7", []),
+        ("0,-1,1", ["0"]),
+        ("1,GPU-0000000,2", ["1"]),
+        ("GPU-00000002,,1", ["GPU-00000002"]),
+        ("3,GPU-00000001", ["3", "GPU-00000001"]),
+    ],
+)
+def test_what_is_no_device_hides_all_that_follow(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, told: str, seen: list[str]
+) -> None:
+    """CUDA's rule for `CUDA_VISIBLE_DEVICES` (CUDA C++ Programming Guide); the fifth is the beginning of all four."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+    assert list(visible_devices()) == seen
+    if not seen:
+        with leased_gpus(1) as held:
+            assert held == ()
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == told
+
+
 def test_jobs_side_by_side_hold_one_device_each(machine: Path) -> None:
     with jobs(4) as four:
         seen = [told(job) for job in four]

@@ -141,6 +141,19 @@ def test_an_error_comes_where_its_result_would(workers: int) -> None:
         next(results)
 
 
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_an_error_of_the_items_comes_where_the_result_of_the_next_would(workers: int) -> None:
+    def items() -> Iterator[int]:
+        yield from (1, 2, 3)
+        raise OSError("no more")
+
+    results = in_order(lambda number: -number, in_order(lambda number: 2 * number, items(), workers), workers)
+    assert [next(results) for _ in range(3)] == [-2, -4, -6]
+    with pytest.raises(OSError, match="no more"):
+        next(results)
+    assert list(results) == []
+
+
 def test_a_store_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """131 x 64 and 90 x 71 photos cut to 128 x 64 and 88 x 68, LR a sixteenth of that: 45237 bytes."""
     folder = photos(tmp_path / "photos", *SIZES[:2])

@@ -1,14 +1,14 @@
 """The lock that a killed Snakemake leaves: taken off where the one that held it is known to be gone.
 
 Snakemake's lock names files, not who locked them, so that a run after `kill -9` or a power cut is refused until
-somebody says `--unlock`. Whoever begins here notes who it is; only the very locks that it held are ever taken off.
+somebody says `--unlock`. Whoever begins here notes beside its own locks who it is; only those are ever taken off.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256, write_json
 
 LOCKS = Path(".snakemake") / "locks"
-HOLDER = Path(".snakemake") / "tvqsr_holder.json"
-"""Both in Snakemake's working directory."""
+"""In Snakemake's working directory: a file `<number>.input.lock` and one `<number>.output.lock` for each that runs."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,21 @@ def this_process() -> Process | None:
     return Process(host, _boot(), _namespace(), os.getpid(), started) if started else None
 
 
-def note_holder(others: Mapping[str, str]) -> None:
-    """Called while Snakemake holds its locks: note them, but for those of others that were there, and who this is."""
-    if me := this_process():
-        mine = {name: content for name, content in locks().items() if name not in others}
-        write_json(HOLDER, {"process": asdict(me), "locks": mine})
+def note_holder(files: Mapping[str, Iterable[str]]) -> None:
+    """Called while Snakemake holds its locks: note beside each who this is.
+
+    `files` are what it locked, by kind (`input`, `output`): by them its locks are told from those of others, which may
+    have come at any time.
+    """
+    me, wanted = this_process(), {kind: set(names) for kind, names in files.items()}
+    if me is None:
+        return
+    for lock in locks():
+        other = _noted(lock)
+        # Two may read the same files; the lock of one that was here before is not this one's.
+        ours = set(_read(lock).splitlines()) == wanted.get(lock.name.split(".")[1])
+        if ours and not (other and other.place == me.place and other.lives):
+            write_json(holder_of(lock), {"process": asdict(me), "lock": sha256(lock)})
 
 
 def take_off_stale_lock() -> str:
@@ -61,26 +70,35 @@ def take_off_stale_lock() -> str:
 
     A lock stays whose holder lives, is on another machine or in another container, or is not known.
     """
-    held = locks()
-    me = this_process()
-    if not held or me is None or not HOLDER.is_file():
+    me, gone = this_process(), None
+    if me is None:
         return ""
+    for lock in locks():
+        holder = _noted(lock)
+        if holder and holder.place == me.place and not holder.lives:
+            # In this order: a note that outlived its lock would be of the next lock with the same files.
+            holder_of(lock).unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+            gone = holder
+    return f"the lock of a Snakemake that was killed (process {gone.number}) was taken off" if gone else ""
+
+
+def locks() -> list[Path]:
+    """Every lock that is there."""
+    return sorted(LOCKS.glob("*.lock"))
+
+
+def holder_of(lock: Path) -> Path:
+    """Where it is noted who holds a lock: Snakemake removes its folder of locks as a whole."""
+    return lock.with_suffix(".holder")
+
+
+def _noted(lock: Path) -> Process | None:
     try:
-        noted = read_json(HOLDER)
-        holder, its_own = Process(**noted["process"]), dict(noted["locks"])
-    except (UserError, KeyError, TypeError, ValueError):
-        return ""
-    if holder.place != me.place or holder.lives or not its_own.items() <= held.items():
-        return ""
-    for name in its_own:
-        (LOCKS / name).unlink(missing_ok=True)
-    HOLDER.unlink(missing_ok=True)
-    return f"the lock of a Snakemake that was killed (process {holder.number}) was taken off"
-
-
-def locks() -> dict[str, str]:
-    """Name and content's hash of every lock that is there."""
-    return {path.name: sha256(path) for path in sorted(LOCKS.glob("*.lock"))}
+        noted = read_json(holder_of(lock))
+        return Process(**noted["process"]) if noted["lock"] == sha256(lock) else None
+    except (OSError, UserError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _boot() -> str:

@@ -58,14 +58,20 @@ def visible_devices() -> dict[str, str]:
     told = os.environ.get(VISIBLE)
     if told is None or not uuids:
         return {uuid: uuid for uuid in uuids}
-    tokens = [token.strip() for token in told.split(",") if token.strip()]
-    return {token: _name(token, uuids) for token in tokens}
+    found: dict[str, str] = {}
+    for token in (token.strip() for token in told.split(",")):
+        names = _named_by(token, uuids)
+        if len(names) != 1:
+            break  # as CUDA does: what is no device hides all that follow
+        found[token] = names[0]
+    return found
 
 
-def _name(token: str, uuids: list[str]) -> str:
-    if token.isdecimal() and int(token) < len(uuids):
-        return uuids[int(token)]
-    return next((uuid for uuid in uuids if uuid.startswith(token)), token)
+def _named_by(token: str, uuids: list[str]) -> list[str]:
+    """The devices that an element of `CUDA_VISIBLE_DEVICES` may mean: a number, or the beginning of a UUID."""
+    if token.isdecimal():
+        return uuids[int(token) :][:1]
+    return [uuid for uuid in uuids if token and uuid.startswith(token)]
 
 
 def _uuids() -> list[str]:
@@ -95,7 +101,8 @@ def _free(devices: dict[str, str], count: int) -> dict[str, FileLock]:
         _release(held)
         if not told:
             busy = f"{len(devices) - len(held)} of {len(devices)} GPUs"
-            say(f"{busy} are at work for other jobs ({folder}); waiting for {count}")
+            without = f"on the CPU with `{VISIBLE}=` before the command"
+            say(f"{busy} are at work for other jobs ({folder}); waiting for {count}; {without}")
             told = True
         # Of unequal length, so that two that want several do not keep one another from them.
         time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (no secret)

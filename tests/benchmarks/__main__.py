@@ -19,7 +19,7 @@ import torch
 import yaml
 
 from tests.benchmarks.inference import inference
-from tests.benchmarks.large import SIDE, large
+from tests.benchmarks.large import SIDES, large
 from tests.benchmarks.profiled import profiled
 from tests.benchmarks.quality import quality
 from tests.benchmarks.search import TOKENS, search
@@ -75,7 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="crops of a step (default: as trained with; on a CPU, fewer)")
     parser.add_argument("--crop", type=int, help="side of their HR (default: likewise)")
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of the search")
-    parser.add_argument("--side", type=int, default=SIDE, help="of the large LR image")
+    parser.add_argument("--sides", type=int, nargs="+", default=SIDES, help="of the large LR images")
     parser.add_argument("--run", type=Path, help="finished run, for what bf16 does to its images")
     parser.add_argument("--entry", default="tvqrap", help="of that run")
     compiled = parser.add_mutually_exclusive_group()
@@ -105,7 +105,7 @@ def _parts(options: argparse.Namespace, device: torch.device, compiled: Path | N
             stage for size in options.sizes for stage in training(device, rounds, size, stages(size), compiled, memory)
         ],
         "profile": lambda: [stage for size in options.sizes for stage in profiled(device, rounds, size, stages(size))],
-        "large": lambda: large(device, options.side),
+        "large": lambda: [large(device, side) for side in options.sides],
         "quality": lambda: quality(options.run, options.entry),
     }
 

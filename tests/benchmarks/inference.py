@@ -1,4 +1,4 @@
-"""TVQ&RAP in inference at the paper's size: LR 64 -> 256, alone and in batches."""
+"""TVQ&RAP in inference at the paper's size: LR 64 -> 256, alone and in batches; on a GPU 512 -> 2048, too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ TOLERANCE = 2e-5
 
 On a GPU differences are told, and bounded by nothing.
 """
-BATCH = 4
+SIZES = ((64, 1), (64, 4))
+"""Side of LR, and images at a time."""
+GPU_SIZES = ((512, 1),)
+"""On GPUs, too; on a CPU such an image takes minutes, and `large` does it tile by tile."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def ways(device: torch.device, compiled: Path | None) -> dict[str, Switches]:
         found["ours, TF32"] = Switches(tf32="all")
     if compiled:
         found["ours, compiled"] = Switches(compiled=compiled)
+        found["ours, compiled, bf16"] = Switches(compiled=compiled, bf16=True)
     return found
 
 
@@ -86,20 +90,20 @@ class Way:
 
 
 def inference(device: torch.device, rounds: int, compiled: Path | None, memory: bool = True) -> list[dict[str, Any]]:
-    """Images of 64 x 64, one and several at a time."""
+    """Images of 64 x 64, one and several at a time; on a GPU one of 512 x 512, whole."""
     chosen = ways(device, compiled)
     made = {name: Way(switches, device) for name, switches in chosen.items()}
     found = []
-    for batch in (1, BATCH):
-        image = random_image(64, device, batch)
-        print(f"LR 64 x 64 -> 256 x 256, {batch} at a time")
-        makers = {name: partial(_call, switches, device, batch) for name, switches in chosen.items()}
+    for side, batch in SIZES + (GPU_SIZES if device.type == "cuda" else ()):
+        image = random_image(side, device, batch)
+        print(f"LR {side} x {side} -> {4 * side} x {4 * side}, {batch} at a time")
+        makers = {name: partial(_call, switches, device, side, batch) for name, switches in chosen.items()}
         peaks = {name: peak_alone(make, device) for name, make in makers.items()} if memory else None
         times = in_turns({name: partial(way, image) for name, way in made.items()}, rounds, device, peaks)
         for row in times.values():
             row["images_per_second"] = batch / row["best_seconds"]
         compare(times, {name: partial(way, image) for name, way in made.items()}, device)
-        found.append({"lr": 64, "batch": batch, "ways": times})
+        found.append({"lr": side, "batch": batch, "ways": times})
     return found
 
 
@@ -119,5 +123,5 @@ def compare(times: dict[str, dict[str, Any]], outputs: dict[str, Callable[[], Te
     print("  relative difference:", {name: f"{row['relative_difference']:.1e}" for name, row in times.items()})
 
 
-def _call(switches: Switches, device: torch.device, batch: int) -> Call:
-    return partial(Way(switches, device), random_image(64, device, batch))
+def _call(switches: Switches, device: torch.device, side: int, batch: int) -> Call:
+    return partial(Way(switches, device), random_image(side, device, batch))

@@ -1,4 +1,4 @@
-"""TVQ&RAP at the paper's size on one large image, tile by tile: its time, and whether it keeps within 4 GiB."""
+"""TVQ&RAP at the paper's size on large images, tile by tile: its time, and whether it keeps within 4 GiB."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tvqsr.data.images import to_pixels
 from tvqsr.fetch.progress import Steps
 from tvqsr.upscale.tiles import TILE, tiled
 
-SIDE = 724
-"""Of the LR image: 8.4 megapixels of output."""
+SIDES = (512, 724)
+"""Of the LR image: 4.2 and 8.4 megapixels of output."""
 BOUND_MIB = 4 * 1024
 """The most that a CPU's process may hold, Python and torch included."""
 

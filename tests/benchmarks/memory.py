@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple
@@ -33,6 +34,10 @@ def peak_alone(make: Callable[[], Call], device: torch.device) -> Memory:
     weights count, what only making them took does not. What is compiled counts its compiler, too. `make` is pickled;
     modules that it is to import had better be imported with it, or they count as its own.
     """
+    if device.type == "cuda":
+        # What this process keeps for later would be lacking to the other.
+        gc.collect()
+        torch.cuda.empty_cache()
     try:
         return alone(_peak, make, device, torch.get_num_threads())
     except BrokenProcessPool:
@@ -75,4 +80,5 @@ def _peak(make: Callable[[], Call], device: torch.device, threads: int) -> Memor
     except OSError:
         return Memory(None, "this system does not let a process reset its peak memory, as Linux does")
     except torch.OutOfMemoryError:
-        return Memory(None, "more than the GPU has")
+        free, whole = (size / 2**30 for size in torch.cuda.mem_get_info(device))
+        return Memory(None, f"more than the GPU had for it: of {whole:.0f} GiB, {free:.0f} were left in the end")

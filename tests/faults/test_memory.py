@@ -53,6 +53,8 @@ def test_what_was_needed_is_the_peak_and_what_was_asked_for_beyond() -> None:
     )
     found = shortage(on_cpu)
     assert found.where == "main"
+    assert shortage(MemoryError("Unable to allocate 500. GiB for an array")).where == "main"
+    assert shortage(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")).where == "GPU"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     assert found.needed == pytest.approx(peak + GIB, rel=0.01)
 
@@ -184,6 +186,11 @@ PLACES: list[tuple[str, Callable[[Plan], tuple[object, ...]], str]] = [
     ("efficiency.job.inference_cost", lambda plan: ("measure-entry", plan.paths.root, "bicubic"), "gpus: 0"),
     ("upscale.photos.tiled", lambda plan: (*OWN, plan.paths.root), "`--tile 48`"),
     ("score.job.score_photos", lambda _: FOLDERS, "`--threads 2`"),
+    (
+        "train.replay.replay",
+        lambda plan: ("replay", plan.paths.run(run_of(plan, "vq", "tokenizer").name, 0)),
+        "`CUDA_VISIBLE_DEVICES= tvqsr replay ",
+    ),
 ]
 
 

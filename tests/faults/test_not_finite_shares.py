@@ -71,3 +71,19 @@ def test_shares_that_are_bad_in_one_step_tell_its_first_bad_term(shares: Shares)
 def test_a_share_that_stays_finite_adds_nothing(shares: Shares) -> None:
     expected = ("test: generator/gan is -inf at step 2", 2)
     assert shares.told({}, {2: {"gan": -INF}}) == [expected] * 2
+
+
+def test_a_training_that_was_done_already_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NCCL, which compares what is on GPUs, could not be given a number that no step has brought there."""
+
+    def refuse(_: Tensor) -> Tensor:
+        raise RuntimeError("No backend type associated with device type cpu")
+
+    monkeypatch.setattr("tvqsr.train.guard.min_over_processes", refuse)
+    guard = Guard("test")
+    guard.check_kept(10, lambda: {"weights": torch.ones(3)})
+    with pytest.raises(NotFiniteError, match="weights is not finite after step 10"):
+        guard.check_kept(10, lambda: {"weights": torch.full((3,), NAN)})
+    guard.losses("generator", 10, {"pixel": torch.tensor(1.0)})
+    with pytest.raises(RuntimeError, match="No backend"):
+        guard.check_kept(11, dict)

@@ -117,9 +117,11 @@ def _replay(options: argparse.Namespace) -> None:
     if not seed.isdecimal() or len(folder.parents) < 4:
         raise UserError(f"{options.folder}: expected the folder of a training, results/<preset>/runs/<run>/seed<k>")
     plan = stored(folder.parents[2])
+    from tvqsr.efficiency.advice import for_replay, told_out_of_memory
     from tvqsr.train.replay import replay
 
-    with leased_gpus(plan.preset.runtime.gpus):
+    devices = leased_gpus(plan.preset.runtime.gpus)
+    with devices, told_out_of_memory(lambda _: for_replay(plan, options.folder)):
         print("\n".join(replay(plan, folder.parent.name, int(seed))))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from tvqsr.commands.common import add, changes_of, stored
 from tvqsr.console import say
 from tvqsr.errors import UserError
+from tvqsr.gpus import leased_gpus
 
 
 def add_own(steps: Any) -> None:
@@ -127,7 +128,8 @@ def _efficiency(options: argparse.Namespace) -> None:
     elif options.batch is not None or options.crop is not None:
         raise UserError("--batch and --crop are of --training; give that, too, or leave them out")
     else:
-        result = published_cost(options.method, options.stage, changes, options.given)
+        with leased_gpus(1):
+            result = published_cost(options.method, options.stage, changes, options.given)
     sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")
 
 
@@ -139,7 +141,8 @@ def _upscale(options: argparse.Namespace) -> None:
     from tvqsr.upscale.tiles import TILE
 
     tile = TILE if options.tile is None else options.tile
-    with told_out_of_memory(lambda short: for_tiles(short, tile, _longest(options.photo))):
+    devices = leased_gpus(plan.preset.runtime.gpus)
+    with devices, told_out_of_memory(lambda short: for_tiles(short, tile, _longest(options.photo))):
         for line in upscale_photos(plan, options.entry, options.seed, options.photo, options.output, tile):
             say(line)
 
@@ -163,7 +166,7 @@ def _score(options: argparse.Namespace) -> None:
     folders = list(dict.fromkeys(options.sr))
     fewer = f"{options.threads} images are scored at a time: give `--threads {max(1, options.threads // 2)}`"
     one = "one image at a time is too much for this device; take one with more memory"
-    with told_out_of_memory(lambda _: fewer if options.threads > 1 else one):
+    with leased_gpus(1), told_out_of_memory(lambda _: fewer if options.threads > 1 else one):
         found = score_folders(folders, options.hr, options.protocol, options.crop, options.download, options.threads)
     scores = found[0] if len(folders) == 1 else {str(folder): mine for folder, mine in zip(folders, found, strict=True)}
     text = json.dumps(scores, indent=2, allow_nan=False) + "\n"

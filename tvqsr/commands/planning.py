@@ -54,10 +54,10 @@ def _plan(options: argparse.Namespace) -> None:
 def _estimate(options: argparse.Namespace) -> None:
     from tvqsr.efficiency.estimate import estimates, rates_of, told
 
-    if not 0 < options.share <= 1:
-        raise UserError(f"--share {options.share:g}: expected a number above 0, at most 1")
-    if options.tflops is not None and options.tflops <= 0:
-        raise UserError(f"--tflops {options.tflops:g}: expected a number above 0")
+    if not 1e-6 <= options.share <= 1:
+        raise UserError(f"--share {options.share:g}: expected a share of the peak, from 1e-6 to 1")
+    if options.tflops is not None and not 1e-6 <= options.tflops <= 1e9:
+        raise UserError(f"--tflops {options.tflops:g}: expected the rate of a device, from 1e-6 to 1e9")
     rates, assumed = rates_of(options.gpu, options.share), f"assumed, {options.share:.0%} of the peak of {options.gpu}"
     if options.tflops is not None:
         rates, assumed = dict.fromkeys(rates, options.tflops), "as given"
@@ -66,7 +66,7 @@ def _estimate(options: argparse.Namespace) -> None:
     for estimate in estimates(plan):
         say(f"{estimate.run.name}: {estimate.teraflops:,.0f} TFLOP")
         found.append(estimate)
-    print(told(plan, found, rates, assumed))
+    print(told(plan, found, rates, assumed) if found else f"preset `{plan.name}` trains nothing")
 
 
 def _record(options: argparse.Namespace) -> None:

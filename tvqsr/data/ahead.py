@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -15,7 +14,8 @@ Result = TypeVar("Result")
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     """`function` of each item, in the order of the items; never more than `workers` results wait to be taken.
 
-    With 0 workers the caller does the work itself. What `function` raises is raised where its result would have come.
+    With 0 workers the caller does the work itself. What `function` raises is raised where its result would have come,
+    and what the items raise, where theirs would.
     """
     if workers == 0:
         yield from map(function, items)
@@ -23,11 +23,23 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers:
     waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(workers)
     coming = iter(items)
+
+    def begin_next() -> None:
+        try:
+            waiting.append(pool.submit(function, next(coming)))
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 (raised in its turn)
+            failed: Future[Result] = Future()
+            failed.set_exception(error)
+            waiting.append(failed)
+
     try:
-        waiting.extend(pool.submit(function, item) for item in islice(coming, workers))
+        for _ in range(workers):
+            begin_next()
         while waiting:
             result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(coming, 1))
+            begin_next()
             yield result
             del result
     finally:

@@ -68,12 +68,16 @@ def shortage(error: BaseException) -> Shortage:
     found = ASKED.search(str(error))
     asked = int(float(found[1]) * UNITS[found[2][0]]) if found else 0
     torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and "DefaultCPUAllocator" not in str(error):
+    if torch is not None and torch.cuda.is_available() and _of_gpu(error):
         free, _ = torch.cuda.mem_get_info()
         held = torch.cuda.memory_reserved()
         return Shortage(max(torch.cuda.max_memory_allocated(), 0) + asked, free + held, "GPU")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Shortage(peak + asked, _main_memory(), "main")
+
+
+def _of_gpu(error: BaseException) -> bool:
+    return type(error).__name__ == "OutOfMemoryError" or bool(re.search("CUDA|CUBLAS|CUDNN", str(error)))
 
 
 def _main_memory() -> int:
@@ -172,6 +176,13 @@ def for_images(plan: Plan, what: str) -> str:
     if plan.preset.runtime.gpus:
         return f"{what} is done whole; on the CPU it may fit: `--config 'runtime={{gpus: 0}}'`, or take a larger GPU"
     return f"{what} is done whole; run it where there is more memory, or leave the largest photos out of the test set"
+
+
+def for_replay(plan: Plan, folder: Path) -> str:
+    """What to do where a step is done again: by one process, whatever the training had."""
+    if plan.preset.runtime.gpus:
+        return f"one process does the whole batch; on the CPU it may fit: `CUDA_VISIBLE_DEVICES= tvqsr replay {folder}`"
+    return "one process does the whole batch; run it where there is more memory"
 
 
 def for_scores(plan: Plan) -> str:

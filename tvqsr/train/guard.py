@@ -65,6 +65,8 @@ class Guard:
 
     def check_losses(self) -> None:
         """Raise NotFiniteError if a loss of any step so far was not finite. Waits for the device."""
+        if not self._values:
+            return  # no step was done, by no process: there is nothing on a device that they could compare
         first = int(min_over_processes(self._first))
         if first == NEVER:
             return

@@ -6,7 +6,7 @@ from signal import SIGTERM
 import yaml
 
 from tvqsr.console import say
-from tvqsr.engine_lock import locks, note_holder, take_off_stale_lock
+from tvqsr.engine_lock import note_holder, take_off_stale_lock
 from tvqsr.engine_signals import heed_beside
 from tvqsr.errors import UserError
 from tvqsr.files import write_json
@@ -41,7 +41,6 @@ def load_plan():
 PLAN = load_plan()
 if taken_off := take_off_stale_lock():
     say(taken_off)
-LOCKS_OF_OTHERS = locks()
 # Every job refuses another plan than this one, should `plan.json` be replaced meanwhile.
 shell.prefix(f"set -euo pipefail; export {EXPECTED}={plan_digest(record(PLAN))}; ")
 PATHS = PLAN.paths
