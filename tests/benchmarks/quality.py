@@ -40,10 +40,11 @@ def quality(run: Path, entry: str) -> list[dict[str, Any]]:
         full, lower = (psnr_of(luma(image[4:-4, 4:-4]), luma(hr[4:-4, 4:-4])) for image in images)
         change.append(lower - full)
     (interval,) = mean_intervals([np.array(change)])
+    between_ends = "n/a" if interval is None else "{:+.4f} to {:+.4f}".format(*interval)
     worst = max(change, key=abs)
     print(
         f"{entry} on {testset}, {len(change)} photos: {mean(between):.1f} dB between fp32 and bf16 (least "
-        f"{min(between):.1f}); PSNR-Y changes by {mean(change):+.4f} dB, {interval}, at worst {worst:+.4f}"
+        f"{min(between):.1f}); PSNR-Y changes by {mean(change):+.4f} dB ({between_ends}), at worst {worst:+.4f}"
     )
     told = {"between_psnr": between, "psnr_y_change": change, "mean_change": mean(change), "interval": interval}
     return [{"entry": entry, "testset": testset, **told}]
