@@ -137,8 +137,11 @@ def test_the_small_size_has_lpips_which_goes_back_twice_where_its_gradient_is_no
 
 
 def test_the_profile_finds_the_parts_of_a_step() -> None:
-    (found,) = profiled(CPU, 1, "small", {"predictor": (1, 64)})
-    (stage,) = found["stages"]
+    (found,) = profiled(CPU, 1, "small", {"tokenizer": (1, 64), "predictor": (1, 64)})
+    trained, stage = found["stages"]
+    # Of the tokenizer's losses, one goes back while they are computed.
+    assert trained["macs"] > 0
+    assert {"encoder", "decoder", "LPIPS", "discriminator"} <= set(trained["precisions"]["fp32"]["parts"])
     step = stage["precisions"]["fp32"]
     rate = stage["macs"] / step["seconds"]
     assert step["share_of_matrix_rate"] == pytest.approx(rate / found["macs_per_second"]["fp32"])

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
-from torch.utils.flop_counter import FlopCounterMode
 
 from tests.benchmarks.measure import in_turns, matrix_rates, wait
 from tests.benchmarks.shares import MARK, shares
 from tests.benchmarks.training import Step, Switches, new_stage
 from tvqsr.contract import Stage
+from tvqsr.efficiency.training import Operations
 from tvqsr.methods.tvqrap.x_down import XDownDecoder, XDownEncoder
 from tvqsr.nn.autoencoder import Fusion, ImagePath, StructureEncoder, StructurePath, TextureEncoder
 from tvqsr.nn.discriminator import PatchDiscriminator
@@ -66,9 +66,9 @@ def _stage(
     print(f"{name}, {size} size: step of {batch} crops of {crop}", flush=True)
     stage = new_stage(size, name)
     step = Step(stage, Switches(), batch, crop, device)
-    with FlopCounterMode(display=False) as counter:
+    with Operations() as counted:
         step()
-    macs = counter.get_total_flops() / 2
+    macs = counted.flops / 2
     print(f"  {macs / 1e9:.0f} GMACs")
     chosen = [precision for precision in PRECISIONS if precision == "fp32" or device.type == "cuda"]
     found = {name: _in_precision(step, stage, name, rounds, device, macs / rates[name]) for name in chosen}

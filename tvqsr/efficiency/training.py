@@ -86,7 +86,7 @@ def step_flops(stage: Stage, batch_size: int, hr_crop: int, step: int) -> int:
     work.
     """
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True), _Operations() as counted:
+        with FakeTensorMode(allow_non_fake_inputs=True), Operations() as counted:
             batch = _noise(batch_size, hr_crop)
             for player in stage.players:
                 _let_move(stage, player)
@@ -98,7 +98,7 @@ def step_flops(stage: Stage, batch_size: int, hr_crop: int, step: int) -> int:
     return counted.flops
 
 
-class _Operations(TorchDispatchMode):
+class Operations(TorchDispatchMode):
     """Adds up what is computed under it.
 
     FlopCounterMode does so module by module, and cannot follow a parameter that is a module's input back to it.
