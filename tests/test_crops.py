@@ -290,7 +290,7 @@ def test_the_next_batch_is_made_while_a_step_is_done(store: Path) -> None:
         return CropSampler.seeds(sampler, step)
 
     sampler.seeds = seeds  # type: ignore[method-assign]
-    feed = batches(sampler, 0, torch.device("cpu"), workers=2)
+    feed = batches(sampler, 0, torch.device("cpu"), workers=4)
     for step in range(9):
         next(feed)
         assert made[step + 1].wait(60)
