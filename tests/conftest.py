@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -121,6 +122,18 @@ def photo_store(photo: Path, tmp_path: Path) -> Path:
     folder.mkdir()
     photo.rename(folder / photo.name)
     prepare(DatasetSpec(folder=str(folder)), tmp_path / "store", True, print)
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def crop_store(tmp_path: Path) -> Path:
+    """A training set of two photos, one of sides that are no multiples of 4."""
+    random = np.random.default_rng(0)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, size in (("a", (90, 70)), ("b", (64, 131))):
+        Image.fromarray(random.integers(0, 256, (*size, 3), dtype=np.uint8)).save(photos / f"{name}.png")
+    prepare(DatasetSpec(folder=str(photos)), tmp_path / "store", True, print)
     return tmp_path / "store"
 
 

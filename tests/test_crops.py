@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,48 +12,32 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
+from tests.crops import training
 from tvqsr.data.area import area_resize
 from tvqsr.data.bicubic import downscale
 from tvqsr.data.crops import CropSampler
-from tvqsr.data.degrade import BSRGAN, RECIPES, degrade
+from tvqsr.data.degrade import BSRGAN, degrade
 from tvqsr.data.feed import batches
 from tvqsr.data.images import read_image
 from tvqsr.data.prepare import prepare
 from tvqsr.errors import UserError
 from tvqsr.files import read_json
 from tvqsr.plan.preset import DatasetSpec
-from tvqsr.plan.training import LastPhase, Training
+from tvqsr.plan.training import LastPhase
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A training set of two photos, one of sides that are no multiples of 4."""
-    random = np.random.default_rng(0)
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    for name, size in (("a", (90, 70)), ("b", (64, 131))):
-        Image.fromarray(random.integers(0, 256, (*size, 3), dtype=np.uint8)).save(photos / f"{name}.png")
-    prepare(DatasetSpec(folder=str(photos)), tmp_path / "store", True, print)
-    return tmp_path / "store"
-
-
-def training(side: int, batch: int, augment: str = "none", **more: Any) -> Training:
-    common = {"iterations": 10, "learning_rate": 0.1, "betas": (0.9, 0.99), "ema": 0.5}
-    return Training.model_validate({**common, "hr_crop": side, "batch_size": batch, "augment": augment, **more})
-
-
-def test_a_batch_is_a_pure_function_of_seed_and_step(store: Path) -> None:
-    one, other = (CropSampler(store, training(32, 3, "dihedral"), seed=5) for _ in range(2))
+def test_a_batch_is_a_pure_function_of_seed_and_step(crop_store: Path) -> None:
+    one, other = (CropSampler(crop_store, training(32, 3, "dihedral"), seed=5) for _ in range(2))
     other.batch(0)
     assert torch.equal(one.batch(7).hr, other.batch(7).hr)
     assert torch.equal(one.batch(7).lr, other.batch(7).lr)
     assert not torch.equal(one.batch(7).hr, one.batch(8).hr)
-    assert not torch.equal(one.batch(7).hr, CropSampler(store, training(32, 3, "dihedral"), seed=6).batch(7).hr)
+    assert not torch.equal(one.batch(7).hr, CropSampler(crop_store, training(32, 3, "dihedral"), seed=6).batch(7).hr)
 
 
-def test_lr_and_hr_show_the_same_place(store: Path) -> None:
+def test_lr_and_hr_show_the_same_place(crop_store: Path) -> None:
     """Away from its border, LR of the HR crop is the LR crop, turned and flipped alike."""
-    sampler = CropSampler(store, training(48, 4, "dihedral"), seed=0)
+    sampler = CropSampler(crop_store, training(48, 4, "dihedral"), seed=0)
     for step in range(5):
         batch = sampler.batch(step)
         assert batch.hr.shape == (4, 3, 48, 48)
@@ -68,8 +50,8 @@ def test_lr_and_hr_show_the_same_place(store: Path) -> None:
             assert np.abs(expected - found).max() <= 1
 
 
-def test_without_augmentation_crops_are_cut_from_the_photo(store: Path) -> None:
-    sampler = CropSampler(store, training(64, 2, "none"), seed=1)
+def test_without_augmentation_crops_are_cut_from_the_photo(crop_store: Path) -> None:
+    sampler = CropSampler(crop_store, training(64, 2, "none"), seed=1)
     photos = [photo.hr() for photo in sampler.photos]
     for hr in sampler.batch(0).hr:
         crop = (hr.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
@@ -82,15 +64,15 @@ def test_without_augmentation_crops_are_cut_from_the_photo(store: Path) -> None:
         assert any(places)
 
 
-def test_a_photo_smaller_than_the_crop_is_named(store: Path) -> None:
+def test_a_photo_smaller_than_the_crop_is_named(crop_store: Path) -> None:
     with pytest.raises(UserError, match=r"photo `a` is 68 x 88, smaller than the 72-pixel crop"):
-        CropSampler(store, training(72, 1, "none"), seed=0)
+        CropSampler(crop_store, training(72, 1, "none"), seed=0)
 
 
-def test_a_store_of_the_wrong_length_is_refused(store: Path) -> None:
-    (store / "hr.u8").write_bytes(b"123")
+def test_a_store_of_the_wrong_length_is_refused(crop_store: Path) -> None:
+    (crop_store / "hr.u8").write_bytes(b"123")
     with pytest.raises(UserError, match=r"hr\.u8: missing or not \d+ bytes long"):
-        CropSampler(store, training(32, 1, "none"), seed=0)
+        CropSampler(crop_store, training(32, 1, "none"), seed=0)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
@@ -100,18 +82,18 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
-def test_the_last_phase_has_its_own_batch_and_crop(store: Path) -> None:
+def test_the_last_phase_has_its_own_batch_and_crop(crop_store: Path) -> None:
     phase = LastPhase(iterations=3, batch_size=1, hr_crop=48)
     schedule = training(32, 2, last_phase=phase)
-    sampler = CropSampler(store, schedule, seed=0)
+    sampler = CropSampler(crop_store, schedule, seed=0)
     assert (schedule.steps, schedule.images) == (13, 23)
     assert sampler.batch(9).hr.shape == (2, 3, 32, 32)
     assert sampler.batch(10).hr.shape == (1, 3, 48, 48)
     assert sampler.batch(10).lr.shape == (1, 3, 12, 12)
 
 
-def test_a_stage_that_trains_on_hr_mirrors_photos_smaller_than_the_crop(store: Path) -> None:
-    sampler = CropSampler(store, training(128, 8), seed=0, with_lr=False)
+def test_a_stage_that_trains_on_hr_mirrors_photos_smaller_than_the_crop(crop_store: Path) -> None:
+    sampler = CropSampler(crop_store, training(128, 8), seed=0, with_lr=False)
     batch = sampler.batch(0)
     assert batch.hr.shape == (8, 3, 128, 128)
     assert batch.lr.numel() == 0
@@ -134,9 +116,9 @@ def test_area_resize_is_the_mean_over_areas(length: int, side: int) -> None:
     np.testing.assert_allclose(area_resize(samples, side), exact_area(samples, side), atol=1e-5)
 
 
-def test_resized_crops_are_the_short_sides_square_shrunk(store: Path) -> None:
+def test_resized_crops_are_the_short_sides_square_shrunk(crop_store: Path) -> None:
     schedule = training(32, 6, crop="resized", degradation="realesrgan")
-    sampler = CropSampler(store, schedule, seed=0)
+    sampler = CropSampler(crop_store, schedule, seed=0)
     squares = {}
     for photo in sampler.photos:
         hr = photo.hr().astype(np.float64) / 255
@@ -216,7 +198,7 @@ def test_rescaled_crops_need_lr_made_in_training() -> None:
         training(32, 1, crop="rescaled")
 
 
-def test_photos_decoded_in_training_give_the_crops_of_the_store(store: Path, tmp_path: Path) -> None:
+def test_photos_decoded_in_training_give_the_crops_of_the_store(crop_store: Path, tmp_path: Path) -> None:
     prepare(DatasetSpec(folder=str(tmp_path / "photos"), store="files"), tmp_path / "files", True, print)
     assert not (tmp_path / "files" / "hr.u8").exists()
     of_files = CropSampler(tmp_path / "files", training(64, 4, "flip"), seed=3, with_lr=False)
@@ -243,95 +225,6 @@ def test_what_cannot_be_decoded_plainly_is_left_out_of_a_set_of_files(tmp_path: 
     assert [image["name"] for image in manifest["images"]] == ["n01440764__good"]
     assert {photo["name"] for photo in manifest["left_out"]} == {"n01440764__cmyk", "n01440764__torn"}
     assert any("2 photos left out" in line for line in said)
-
-
-@pytest.mark.parametrize("workers", [0, 3])
-def test_batches_come_in_order_whoever_cuts_them(store: Path, workers: int) -> None:
-    sampler = CropSampler(store, training(32, 2), seed=0)
-    fed = list(batches(sampler, 4, torch.device("cpu"), workers))
-    assert len(fed) == 6
-    assert all(torch.equal(batch.hr, sampler.batch(4 + i).hr) for i, batch in enumerate(fed))
-    assert all(torch.equal(batch.lr, sampler.batch(4 + i).lr) for i, batch in enumerate(fed))
-
-
-@pytest.mark.parametrize("start", [0, 3, 9])
-@pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize(
-    ("crop", "degradation"), [("cut", "prepared"), ("cut", "realesrgan"), ("resized", "bsrgan"), ("rescaled", "bsrgan")]
-)
-def test_a_resumed_training_sees_the_batches_that_it_would_have(
-    store: Path, crop: str, degradation: str, workers: int, start: int
-) -> None:
-    """HR and LR, from any step on and whoever cuts them, into the last phase; of another seed they are others."""
-    phase = LastPhase(iterations=2, batch_size=1, hr_crop=40)
-    schedule = training(24, 3, "dihedral", crop=crop, degradation=degradation, last_phase=phase)
-    cpu = torch.device("cpu")
-    whole = list(batches(CropSampler(store, schedule, seed=2), 0, cpu, 0))
-    assert len(whole) == schedule.steps == 12
-    resumed = list(batches(CropSampler(store, schedule, seed=2), start, cpu, workers))
-    assert len(resumed) == 12 - start
-    for expected, found in zip(whole[start:], resumed, strict=True):
-        assert torch.equal(expected.hr, found.hr)
-        assert torch.equal(expected.lr, found.lr)
-    assert len({batch.hr.numpy().tobytes() for batch in whole}) == 12
-    other = next(batches(CropSampler(store, schedule, seed=3), start, cpu, workers))
-    assert not torch.equal(other.hr, resumed[0].hr)
-    assert not torch.equal(other.lr, resumed[0].lr)
-
-
-def test_the_next_batch_is_made_while_a_step_is_done(store: Path) -> None:
-    """Its LR, too, by another thread than the loop's; with no thread to spare, the loop makes it when it asks."""
-    sampler, makers = CropSampler(store, training(24, 2, degradation="realesrgan"), seed=0), dict[int, int]()
-    made = {step: threading.Event() for step in range(10)}
-
-    def seeds(step: int) -> list[list[int]]:
-        makers[step] = threading.get_ident()
-        made[step].set()
-        return CropSampler.seeds(sampler, step)
-
-    sampler.seeds = seeds  # type: ignore[method-assign]
-    feed = batches(sampler, 0, torch.device("cpu"), workers=4)
-    for step in range(9):
-        next(feed)
-        assert made[step + 1].wait(60)
-        assert step + 2 not in makers  # one batch more than the step's own, however many threads crop
-    assert threading.get_ident() not in makers.values()
-
-    makers.clear()
-    alone = batches(sampler, 0, torch.device("cpu"), workers=0)
-    next(alone)
-    assert makers == {0: threading.get_ident()}
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_batch_made_on_a_stream_of_its_own_is_whole_when_it_is_taken(store: Path) -> None:
-    sampler, device = CropSampler(store, training(64, 8, degradation="realesrgan"), seed=0), torch.device("cuda")
-    expected = [(batch.hr.cpu(), batch.lr.cpu()) for batch in batches(sampler, 0, device, 0)]
-    work = torch.rand(4096, 4096, device=device)
-    found = []
-    for batch in batches(sampler, 0, device, 3):
-        for _ in range(20):
-            work = (work @ work).tanh()  # the loop's stream is busy, and its memory is given back and taken
-        found.append((batch.hr * 1, batch.lr * 1))
-        del batch
-    assert all(
-        torch.equal(a, b.cpu())
-        for one, other in zip(expected, found, strict=True)
-        for a, b in zip(one, other, strict=True)
-    )
-
-
-def test_lr_made_in_training_is_of_the_crop_and_its_own_seed(store: Path) -> None:
-    schedule = training(64, 2, crop="resized", degradation="realesrgan")
-    sampler = CropSampler(store, schedule, seed=1)
-    fed = list(batches(sampler, 0, torch.device("cpu"), 0))
-    for step in (0, 7):
-        hr = sampler.batch(step).hr
-        assert torch.equal(fed[step].hr, hr)
-        expected = degrade(hr, RECIPES["realesrgan"], [[1, step, 0, 1], [1, step, 1, 1]])
-        assert torch.equal(fed[step].lr, expected)
-    resumed = next(batches(sampler, 7, torch.device("cpu"), 2))
-    assert torch.equal(resumed.lr, fed[7].lr)
 
 
 def test_a_photo_damaged_behind_its_header_is_left_out_of_the_batch(
