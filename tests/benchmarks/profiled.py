@@ -45,13 +45,13 @@ PRECISIONS = {
 def profiled(
     device: torch.device, rounds: int, size: str, stages: Mapping[str, tuple[int, int]]
 ) -> list[dict[str, Any]]:
-    """Shares of the step of each stage, by its batch and crop, and its rate against that of a large matrix product.
+    """Shares of the step of each stage, by its batch and crop, and its rate against that of a large product.
 
     The rate in each precision (on a CPU, fp32 alone) is held against the product's in the same one.
     """
     rates = matrix_rates(device)
     told = {name: f"{rate / 1e9:.0f}" for name, rate in rates.items()}
-    print("multiply-accumulates a second of one product, G:", told)
+    print("multiply-accumulates a second of the quickest large product or convolution, G:", told)
     return [
         {
             "macs_per_second": rates,
@@ -89,7 +89,7 @@ def _in_precision(
             step()
             wait(device)
     operators, parts, busy = shares(found.events() or (), on_gpu)
-    print(f"  {100 * least / seconds:.0f} % of the rate of one {precision} product", end="")
+    print(f"  {100 * least / seconds:.0f} % of the rate of one {precision} product or convolution", end="")
     # A CPU's time is summed over threads, and taken while torch looked on: no share of the step's.
     print(f", kernels run {busy / 1e4 / seconds:.0f} % of the time" if on_gpu else "")
     for found_shares in (parts, operators):
