@@ -20,6 +20,7 @@ from tvqsr.commands.planning import add_planning
 from tvqsr.commands.verify import add_verify
 from tvqsr.console import say, say_oneself
 from tvqsr.errors import UserError
+from tvqsr.memory import keep_freed_memory
 
 DESCRIPTION = """Reproduction and benchmark suite of texture vector-quantised super-resolution
 (TVQ&RAP, arXiv 2509.23774).
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, or 2 for a mistake of the user's, told in one line."""
     options = _parser().parse_args(arguments)
     name = options.step.__name__.strip("_").replace("_", "-")
+    keep_freed_memory()
     try:
         with _terminable():
             options.step(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,16 @@ import lpips  # noqa: F401 - else it would be imported, and counted, as part of 
 import torch
 from torch import Tensor
 
-from tests.benchmarks.measure import PLAIN, Tf32, allowed_tf32, in_turns, made_plain, relative, without_own_linear
+from tests.benchmarks.measure import (
+    PLAIN,
+    Tf32,
+    allowed_tf32,
+    in_turns,
+    keep_freed,
+    made_plain,
+    relative,
+    without_own_linear,
+)
 from tests.benchmarks.memory import Call, peak_alone
 from tvqsr.contract import Upscaler
 from tvqsr.efficiency.fresh import FreshStages
@@ -39,6 +48,7 @@ class Switches:
     plain: bool = False
     layout: torch.memory_format = torch.channels_last
     own_linear: bool = True
+    freed_kept: bool = True
     bf16: bool = False
     tf32: Tf32 = "none"
     compiled: Path | None = None
@@ -46,16 +56,17 @@ class Switches:
 
 def ways(device: torch.device, compiled: Path | None) -> dict[str, Switches]:
     """Ways to make an image, the plain one first."""
-    plain = Switches(plain=True, layout=torch.contiguous_format, own_linear=False)
+    plain = Switches(plain=True, layout=torch.contiguous_format, own_linear=False, freed_kept=False)
     found = {
         PLAIN: plain,
         "ours": Switches(),
         "ours, not channels-last": Switches(layout=torch.contiguous_format),
         "ours, torch's linear layers": Switches(own_linear=False),
+        "ours, freed memory given back": Switches(freed_kept=False),
         "ours, bf16": Switches(bf16=True),
     }
     if device.type == "cuda":
-        found["plain eager, TF32"] = Switches(True, torch.contiguous_format, own_linear=False, tf32="all")
+        found["plain eager, TF32"] = replace(plain, tf32="all")
         found["ours, TF32 in convolutions"] = Switches(tf32="convolutions")
         found["ours, TF32"] = Switches(tf32="all")
     if compiled:
@@ -83,6 +94,7 @@ class Way:
 
     def __call__(self, image: Tensor) -> Tensor:
         how = self.switches
+        keep_freed(how.freed_kept)
         no_gradients = torch.no_grad() if how.plain or how.compiled else torch.inference_mode()
         lower = torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=how.bf16)
         with no_gradients, lower, allowed_tf32(how.tf32):

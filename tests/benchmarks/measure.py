@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 
 from tests.benchmarks.memory import NOT_ASKED, Memory
+from tvqsr.memory import KEPT_BY_OLDER, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, keep_freed_memory
 from tvqsr.nn import image_loss
 from tvqsr.nn.blocks import GroupNorm
 from tvqsr.nn.linear import Linear
@@ -28,16 +31,16 @@ RATE_SECONDS = 2.0
 def in_turns(
     ways: Mapping[str, Call], rounds: int, device: torch.device, memory: Mapping[str, Memory] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Seconds (best, median) of each way after a call that is not timed, beside its memory, printed as they come.
+    """Seconds (best, median) of each way, beside its memory, printed as they come.
 
-    The ways take turns, so that other work on the machine slows all of them. Ratios are of the best times, to the first
-    way. `memory` was measured before, without the other ways: see `peak_alone`.
+    The ways take turns, so that other work on the machine slows all of them; in its turn each is called once before it
+    is timed, so that it finds the memory as it leaves it itself. Ratios are of the best times, to the first way.
+    `memory` was measured before, without the other ways: see `peak_alone`.
     """
-    for call in ways.values():
-        call()
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, call in ways.items():
+            call()
             wait(device)
             started = time.perf_counter()
             call()
@@ -94,6 +97,18 @@ def made_plain(module: nn.Module) -> None:
                 plain.weight, plain.bias = part.weight, part.bias
                 setattr(parent, name, plain.train(part.training))
     module.to(memory_format=torch.contiguous_format)
+
+
+def keep_freed(kept: bool) -> None:
+    """Let this process keep what it frees as the suite does, or give it back as glibc does by itself.
+
+    glibc's own thresholds begin lower and have risen to these with the first large tensor that is freed (mallopt(3)).
+    """
+    keep_freed_memory()
+    if not kept and sys.platform == "linux":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, KEPT_BY_OLDER)
+        mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BY_OLDER)
 
 
 @contextmanager

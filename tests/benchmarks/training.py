@@ -19,6 +19,7 @@ from tests.benchmarks.measure import (
     allowed_tf32,
     gradients_not_kept,
     in_turns,
+    keep_freed,
     made_plain,
     relative,
     without_own_linear,
@@ -48,6 +49,7 @@ class Switches:
     fused: bool = True
     kept: bool = True
     own_linear: bool = True
+    freed_kept: bool = True
     bf16: bool = False
     tf32: Tf32 = "none"
     compiled: Path | None = None
@@ -56,7 +58,7 @@ class Switches:
 def variants(device: torch.device, compiled: Path | None) -> dict[str, Switches]:
     """Ways to make a step, the plain one first."""
     ours = Switches()
-    plain = Switches(True, torch.contiguous_format, fused=False, kept=False, own_linear=False)
+    plain = Switches(True, torch.contiguous_format, fused=False, kept=False, own_linear=False, freed_kept=False)
     found = {
         PLAIN: plain,
         "ours": ours,
@@ -64,6 +66,7 @@ def variants(device: torch.device, compiled: Path | None) -> dict[str, Switches]
         "ours, Adam not fused": replace(ours, fused=False),
         "ours, LPIPS goes back twice": replace(ours, kept=False),
         "ours, torch's linear layers": replace(ours, own_linear=False),
+        "ours, freed memory given back": replace(ours, freed_kept=False),
         "ours, bf16": replace(ours, bf16=True),
     }
     if device.type == "cuda":
@@ -131,6 +134,7 @@ class Step:
         self.terms: Terms = {}
 
     def __call__(self) -> None:
+        keep_freed(self.switches.freed_kept)
         with self._context(), allowed_tf32(self.switches.tf32):
             for player, optimiser in self.optimisers.items():
                 self.stage.networks.requires_grad_(False)
