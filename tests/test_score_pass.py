@@ -147,11 +147,25 @@ def test_what_is_kept_is_bounded_and_a_damaged_file_is_made_anew(tmp_path: Path)
     assert kept.LIMIT == 2 * 1024**3
 
 
+def test_no_bit_of_what_is_kept_can_change_unseen(tmp_path: Path) -> None:
+    """Of shapes least of all: with fewer rows, a file would be read to its end no more."""
+    place, whole = Kept(tmp_path / "kept"), np.arange(288.0).reshape(36, 8)
+    place.once("a", lambda: [whole])
+    (file,) = place.folder.iterdir()
+    content = file.read_bytes()
+    for bit in range(8 * 400):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(changed)
+        (found,) = place.once("a", lambda: [-whole])
+        assert np.array_equal(found, -whole), f"bit {bit}: taken as whole"
+
+
 def test_files_that_another_job_renames_meanwhile_fail_no_score(tmp_path: Path) -> None:
     """A link to nothing is, as they are, listed and gone when asked for its size."""
     place = Kept(tmp_path / "kept")
     place.folder.mkdir()
-    (place.folder / "gone.npz").symlink_to(tmp_path / "nowhere")
+    (place.folder / "gone.features").symlink_to(tmp_path / "nowhere")
     place.once("a", lambda: [np.zeros(3)])
     (found,) = place.once("a", lambda: pytest.fail("it is kept"))
     assert (found == 0).all()

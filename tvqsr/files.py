@@ -24,6 +24,8 @@ LEFTOVER = re.compile(r"\..+\.(?P<process>\d+)@(?P<host>[0-9a-f]{8})\.part", re.
 """Names that `written_beside` gives."""
 FORSAKEN = 24 * 3600
 """Seconds: no step writes to a file so seldom, and clocks of machines that share a folder do not differ by so much."""
+DIGEST_BYTES = 32
+"""Sealed bytes are their SHA-256, then themselves: damage is seen before they are parsed."""
 SEAL = "content_sha256"
 """Under what JSON that a step wrote holds the digest of all else in it."""
 
@@ -32,12 +34,15 @@ SEAL = "content_sha256"
 def written_beside(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`, renamed to it on success and removed on failure.
 
+    What was written is on the disk before it gets its name: a power cut leaves the old file or the new one.
     Raises UserError if the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}@{HOST}.part")
     try:
         yield beside
+        with beside.open("rb+") as written:
+            os.fsync(written.fileno())
         beside.replace(path)
     except OSError as error:
         if error.errno not in FULL:
@@ -85,6 +90,20 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text in one step."""
     with written_beside(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def write_sealed(path: Path, content: bytes | memoryview) -> None:
+    """Write bytes behind their digest, in one step."""
+    with written_beside(path) as beside, beside.open("wb") as file:
+        file.write(hashlib.sha256(content).digest())
+        file.write(content)
+
+
+def read_sealed(path: Path) -> memoryview | None:
+    """What `write_sealed` wrote; None if it is damaged, or something else. Raises OSError if it cannot be read."""
+    stored = memoryview(path.read_bytes())
+    digest, content = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
+    return content if hashlib.sha256(content).digest() == digest else None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -124,6 +124,17 @@ def test_a_replay_takes_what_was_saved(stopped: tuple[Plan, Path], tvqsr: Comman
     assert "step 7, batch of 1 made again" in told.stdout and "0.25 to 0.25" not in told.stdout
 
 
+def test_a_replay_of_many_steps_comes_to_the_bad_one(stopped: tuple[Plan, Path], tvqsr: Command) -> None:
+    """However long the steps before it take: here a checkpoint would be due after each."""
+    _, folder = stopped
+    expected = tvqsr("replay", folder).stdout
+    (folder / "state" / "failure" / "checkpoint.pt").unlink()
+    told = tvqsr("replay", folder)
+    assert told.returncode == 0, told.stderr
+    assert "step 7, batch of 1 that was saved" in told.stdout and "generator/pixel: nan" in told.stdout
+    assert told.stdout == expected
+
+
 def test_a_replay_without_photos_does_the_step_on_the_batch_saved(stopped: tuple[Plan, Path], tvqsr: Command) -> None:
     plan, folder = stopped
     expected = tvqsr("replay", folder).stdout

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ import numpy as np
 
 from tvqsr.console import say
 from tvqsr.errors import UserError
-from tvqsr.files import remove_leftovers, sha256, written_beside
+from tvqsr.files import read_sealed, remove_leftovers, sha256, write_sealed
 from tvqsr.score.picture import Arrays, MakeArrays
 
 LIMIT = 2 * 1024**3
@@ -44,7 +44,7 @@ class Kept:
     def once(self, made_from: Any, make: MakeArrays) -> Arrays:
         """Arrays of that origin (anything JSON can say), made if they are not here or damaged."""
         name = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
-        path = self.folder / f"{name}.npz"
+        path = self.folder / f"{name}.features"
         found = _read(path)
         if found is not None:
             return found
@@ -59,8 +59,9 @@ class Kept:
         with WRITING:
             if self._used() + sum(array.nbytes for array in arrays) > self.limit:
                 return
-            with written_beside(path) as beside, beside.open("wb") as file:
-                np.savez(file, *arrays)
+            content = io.BytesIO()
+            np.savez(content, *arrays)
+            write_sealed(path, content.getbuffer())
 
     def _used(self) -> int:
         if not self.folder.is_dir():
@@ -83,9 +84,12 @@ def _tell_once(what: str) -> None:
 
 
 def _read(path: Path) -> Arrays | None:
-    """Arrays of a file; None where it is absent, or not whole: each array in it has a checksum."""
+    """Arrays of a file; None where it is absent, or not what was written."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return [stored[f"arr_{number}"] for number in range(len(stored.files))]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        content = read_sealed(path)
+    except OSError:
         return None
+    if content is None:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return [stored[f"arr_{number}"] for number in range(len(stored.files))]

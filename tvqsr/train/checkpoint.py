@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import signal
 from collections.abc import Mapping
@@ -15,10 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from tvqsr.console import say
 from tvqsr.contract import Stage
-from tvqsr.files import written_beside
-
-DIGEST_BYTES = 32
-"""A checkpoint file is the SHA-256 of what follows, then what `torch.save` wrote: damage is seen before parsing."""
+from tvqsr.files import read_sealed, write_sealed
 
 
 class Checkpoint:
@@ -85,17 +81,15 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write what a checkpoint holds, in one go."""
     content = io.BytesIO()
     torch.save(state, content)
-    with written_beside(path) as beside:
-        beside.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+    write_sealed(path, content.getbuffer())
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
     """What a checkpoint holds; None where there is none, or where it is damaged, which is said."""
     if not path.is_file():
         return None
-    stored = path.read_bytes()
-    digest, content = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
-    if hashlib.sha256(content).digest() != digest:
+    content = read_sealed(path)
+    if content is None:
         say(f"{path}: damaged checkpoint ignored, starting afresh")
         return None
     state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -90,7 +91,8 @@ class Replay(Guard):
             raise ReplayedError
 
     def check_kept(self, done: int, kept: Kept) -> NoReturn:
-        raise ReplayedError
+        """Only a signal comes here: nothing is kept of a replay, so that it has no other checkpoints."""
+        raise KeyboardInterrupt
 
     def _made(self, name: str, module: nn.Module, given: object, made: object) -> None:
         if not self.looking or self.culprit or (bad := _bad(made)) is None:
@@ -149,7 +151,7 @@ def _again(plan: Plan, failure: Failure, arguments: Mapping[str, Any], checkpoin
     with tempfile.TemporaryDirectory(prefix="tvqsr-replay-") as work:
         if checkpoint.is_file():
             Path(work, CHECKPOINT).symlink_to(checkpoint.resolve())
-        alone = plan.preset.runtime.model_copy(update={"processes": 1})
+        alone = plan.preset.runtime.model_copy(update={"processes": 1, "checkpoint_seconds": math.inf})
         with suppress(ReplayedError):
             fit(**{**arguments, "state": Path(work), "key": failure.key, "runtime": alone}, guard=watch)
     return [failure.message, *watches[0].lines]

@@ -20,19 +20,30 @@ SHAPES = 256
 """Shapes, layouts and players that a block's code may be compiled for; torch gives up after 8."""
 
 
-def compile_blocks(module: nn.Module, cache: Path) -> int:
+def compile_blocks(module: nn.Module, cache: Path | None = None) -> int:
     """Let torch compile the blocks of a module when they are first used, for fixed shapes; their number.
 
-    What is compiled is kept in `cache`, for the next attempt of the same training. Weights and their names stay.
+    What is compiled is kept in `cache`, the user's own unless given, for the next attempt. Weights and their names stay.
     """
     import torch._dynamo
 
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve())
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((cache or own_cache()).resolve())
     torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = SHAPES
     blocks = [part for part in module.modules() if isinstance(part, BLOCKS)]
     for block in blocks:
         block.compile(dynamic=False)
     return len(blocks)
+
+
+def own_cache() -> Path:
+    """Folder of compiled code, which this user alone may write to: $TORCHINDUCTOR_CACHE_DIR, else in the user's cache.
+
+    torch runs what it finds there. Results folders come from others, too.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "tvqsr", "compiled")
+    folder = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", cache)).expanduser()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 @contextmanager
