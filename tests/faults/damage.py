@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tvqsr.csv_files import read_csv
 from tvqsr.data.crops import CropSampler
 from tvqsr.data.manifest import check_file, read_pairs
 from tvqsr.errors import UserError
@@ -68,6 +69,9 @@ READERS: dict[str, tuple[str, Reader]] = {
     "weights": ("runs/vq.tokenizer-*/seed0/weights.safetensors", _weights),
     "checkpoint": ("runs/vq.tokenizer-*/seed0/state/checkpoint.pt", lambda _, file: repr(read_state(file))),
     "scores": ("scores/vq/seed0/photos_test.parquet", lambda _, file: repr(read_rows(file)[0].to_dict("list"))),
+    "table": ("tables/main.photos_test.csv", lambda _, file: read_csv(file).to_csv()),
+    "verdicts": ("claims.csv", lambda _, file: read_csv(file).to_csv()),
+    "curve": ("runs/vq.tokenizer-*/seed0/curve.csv", lambda _, file: read_csv(file).to_csv()),
     "pixel store": ("data/photos_train/hr.u8", _store),
     "test photo": ("data/photos_test/LR/*.png", _test_png),
     "made image": ("images/vq/seed0/photos_test/*.png", _made_png),

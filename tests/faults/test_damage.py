@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,20 @@ def test_the_step_that_reads_it_says_so_in_one_line(copy: Path, tvqsr: Command, 
     assert file.name in line or (what == "pixels" and "hr.u8" in line)
     assert "Traceback" not in result.stderr
     assert not list(copy.glob("tables/*"))
+
+
+@pytest.mark.parametrize("step", [("report",), ("show",), ("check",), ("figure", "curves.main")])
+def test_no_changed_digit_is_shown(copy: Path, tvqsr: Command, step: tuple[str, ...]) -> None:
+    """Of what is kept as CSV: any parser takes one digit for another."""
+    kind = {"check": "claims.csv", "figure": "runs/vq.tokenizer-*/seed0/curve.csv"}
+    file = next(copy.glob(kind.get(step[0], "tables/main.photos_test.csv")))
+    content = file.read_text()
+    file.write_text(re.sub(r"(?<=\d\.)\d", lambda digit: str((int(digit[0]) + 1) % 10), content, count=1))
+    assert file.read_text() != content
+    result = tvqsr(step[0], copy, *step[1:])
+    assert result.returncode == 2, result.stdout
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("tvqsr: error: ")]
+    assert f"{file}: damaged, or changed by hand" in line and "delete it and run snakemake again" in line
 
 
 def test_a_damaged_checkpoint_costs_time_alone(copy: Path, tvqsr: Command) -> None:

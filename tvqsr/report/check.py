@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tvqsr.csv_files import AGAIN, read_csv
 from tvqsr.errors import UserError
 from tvqsr.plan.paths import PLAN_FILE, Paths
 from tvqsr.plan.schema import suggestion
@@ -38,14 +39,9 @@ def read_verdicts(place: Path) -> pd.DataFrame:
         raise UserError(f"{folder}: no such folder; give the results of a preset that was run, such as results/mini")
     if not path.is_file():
         raise UserError(f"{path}: missing; `snakemake --cores all claims` of this preset makes it")
-    try:
-        verdicts = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: damaged ({' '.join(str(error).split())}); delete it and run snakemake again"
-        ) from None
+    verdicts = read_csv(path, dtype=str, keep_default_na=False)
     if lacking := [column for column in NEEDED if column not in verdicts]:
-        raise UserError(f"{path}: lacks the column(s) {', '.join(lacking)}; delete it and run snakemake again")
+        raise UserError(f"{path}: lacks the column(s) {', '.join(lacking)}; {AGAIN}")
     return verdicts.assign(**{column: "" for column in ADDED if column not in verdicts})
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from tvqsr.files import write_text
+from tvqsr.csv_files import write_csv
 from tvqsr.plan import Plan
 from tvqsr.plan.claim_files import ClaimFile
 from tvqsr.report.claim import Claim
@@ -78,7 +78,7 @@ def write_claims(plan: Plan) -> None:
     scores = load_scores(plan)
     if plan.preset.efficiency:
         scores = pd.concat([scores, cost_scores(plan)], ignore_index=True)
-    write_text(plan.paths.claims, judge(plan, scores).to_csv(index=False))
+    write_csv(plan.paths.claims, judge(plan, scores).to_csv(index=False))
 
 
 def _about(claim: Claim, file: ClaimFile) -> dict[str, Any]:

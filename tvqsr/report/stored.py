@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from tvqsr.csv_files import AGAIN, read_csv
 from tvqsr.errors import UserError
 from tvqsr.report.scores import ABOUT
 
 NEEDED = (*ABOUT, *("mean", "low", "high", "seed_sd", "images", "photos", "lacking", "reason", "reads"))
 """Columns that tables, their notes and plots are made of."""
-AGAIN = "delete it and run snakemake again"
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -19,12 +19,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
     Raises UserError if it is not there, damaged, or written by a version that knew less.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: missing; run snakemake to the end first")
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({' '.join(str(error).split())}); {AGAIN}") from None
+    table = read_csv(path)
     if lacking := [column for column in NEEDED if column not in table]:
         raise UserError(f"{path}: lacks the column(s) {', '.join(lacking)}: another version of tvqsr wrote it; {AGAIN}")
     return table

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from tvqsr.csv_files import write_csv
 from tvqsr.errors import UserError
 from tvqsr.files import write_text
 from tvqsr.plan import Plan
@@ -35,7 +36,8 @@ def write_table(plan: Plan, name: str) -> None:
     scores = load_scores(plan, plan.tables[name].entries)
     for testset in plan.table_sets(name):
         for kind, text in table_texts(plan, name, testset, scores).items():
-            write_text(plan.paths.table(name, testset, kind), text)
+            write = write_csv if kind == "csv" else write_text
+            write(plan.paths.table(name, testset, kind), text)
 
 
 def table_texts(plan: Plan, name: str, testset: str, scores: pd.DataFrame, bootstrap: bool = False) -> dict[str, str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from pathlib import Path
 from typing import Any
 
 from tvqsr.console import is_helper, say
+from tvqsr.csv_files import write_csv
 from tvqsr.data.crops import CropSampler
 from tvqsr.data.feed import Source
 from tvqsr.errors import UserError
 from tvqsr.fetch.lock import locked
-from tvqsr.files import sha256, written_beside
+from tvqsr.files import sha256
 from tvqsr.plan import Plan, Run
 from tvqsr.plan.digest import digest
 from tvqsr.plugins import load_plugin
@@ -87,10 +89,11 @@ def _inputs(plan: Plan, run: Run, seed: int) -> dict[str, str]:
 
 
 def _write_curve(path: Path, rows: list[dict[str, float]]) -> None:
-    with written_beside(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)), restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_csv(path, text.getvalue())
 
 
 def _record(run: Run, seed: int, inputs: dict[str, str], result: Fit, seconds: float) -> dict[str, Any]:

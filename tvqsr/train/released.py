@@ -11,10 +11,11 @@ from torch import Tensor
 
 from tvqsr.console import say
 from tvqsr.contract import Trained
+from tvqsr.csv_files import write_csv
 from tvqsr.errors import UserError
 from tvqsr.fetch.archive import NotFetchedError, fetch_archive
 from tvqsr.fetch.record import record_path
-from tvqsr.files import read_json, sha256, write_json, write_text, written_beside
+from tvqsr.files import read_json, sha256, write_json, written_beside
 from tvqsr.nn.safe_load import read_safely
 from tvqsr.plan import Plan, Run
 from tvqsr.plan.archive import ArchiveSpec
@@ -54,7 +55,7 @@ def import_released(plan: Plan, run_name: str, seed: int, given: Path | None = N
         raise UserError(f"{path}: {error}{remedy}") from None
     # Only what fits is kept and remembered: a failed download must not stand in the way of the right file.
     _keep(path, place, origin)
-    write_text(folder / "curve.csv", "step\n")
+    write_csv(folder / "curve.csv", "step\n")
     save_run(folder, weights, run.name, _record(run, seed, plan.train_key(run_name), origin, weights))
     say(f"[{run.method.name}.{run.stage}] {len(weights)} tensors from {path.name}, sha256 {origin['sha256']}")
 

@@ -23,7 +23,7 @@ SHAPES = 256
 def compile_blocks(module: nn.Module, cache: Path | None = None) -> int:
     """Let torch compile the blocks of a module when they are first used, for fixed shapes; their number.
 
-    What is compiled is kept in `cache`, the user's own unless given, for the next attempt. Weights and their names stay.
+    What is compiled is kept for the next attempt, in the user's own cache unless told. Weights and their names stay.
     """
     import torch._dynamo
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tvqsr.csv_files import read_csv
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.plan.runs import Run
 from tvqsr.report.style import COLOURS, DOUBLE, NothingToDrawError, new_figure
@@ -44,15 +45,13 @@ def trained(entries: list[EntryPlan]) -> list[Run]:
 
 def _diverges(plan: Plan, run: Run) -> str:
     """Seeds whose training went beyond all measure, as its curve tells."""
-    seeds = [
-        seed for seed in plan.preset.seeds if "diverging" in pd.read_csv(plan.paths.curve(run.name, seed), nrows=0)
-    ]
+    seeds = [seed for seed in plan.preset.seeds if "diverging" in read_csv(plan.paths.curve(run.name, seed), nrows=0)]
     return f"\nseed {', '.join(map(str, seeds))} diverges" if seeds else ""
 
 
 def smoothed(plan: Plan, run: str, seed: int) -> pd.DataFrame:
     """The curve of a training: `step`, and every loss term as a running mean over a twentieth of what was logged."""
-    curve = pd.read_csv(plan.paths.curve(run, seed))
+    curve = read_csv(plan.paths.curve(run, seed))
     curve = curve.drop(columns="diverging", errors="ignore")
     terms = [name for name in curve.columns if name != "step"]
     curve[terms] = curve[terms].rolling(max(1, len(curve) // 20), min_periods=1).mean()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from tvqsr import __version__
+from tvqsr.csv_files import read_csv
 from tvqsr.data.apart import told
 from tvqsr.files import read_json, write_text
 from tvqsr.plan import Plan
@@ -49,7 +49,7 @@ def write_page(plan: Plan) -> None:
 def _content(plan: Plan) -> dict[str, Any]:
     plots = plotted(plan)
     titles = {name: about["title"] for name, about in plots["protocols"].items()}
-    claims = judged(pd.read_csv(plan.paths.claims, keep_default_na=False, dtype=str))
+    claims = judged(read_csv(plan.paths.claims, keep_default_na=False, dtype=str))
     return {
         "name": plan.name,
         "preset": plan.preset,
