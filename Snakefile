@@ -28,6 +28,7 @@ rule all:
 # Every job reads the plan. It is no job's output: a job behind a changed file is not asked whether it changed itself.
 onstart:
     heed_beside(SIGTERM)
+    hold_results()
     locked = workflow.persistence
     note_holder(
         {

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tvqsr import engine_lock
-from tvqsr.engine_lock import LOCKS, holder_of, locks, note_holder, take_off_stale_lock
+from tvqsr.engine_lock import LOCKS, hold, holder_of, locks, note_holder, take_off_stale_lock
+from tvqsr.errors import UserError
 from tvqsr.files import read_json, write_json
 
 FILES = {"input": {"photo.png"}, "output": {"results/mini/b", "results/mini/a"}}
@@ -141,3 +142,17 @@ def test_where_the_system_does_not_tell_processes_apart_locks_stay(
     monkeypatch.setattr(engine_lock, "_start_of", lambda number: "")
     assert take_off_stale_lock() == ""
     assert len(locks()) == 2
+
+
+def test_one_snakemake_at_a_time_works_in_a_results_folder(tmp_path: Path) -> None:
+    results = tmp_path / "results" / "mini"
+    held = f"from tvqsr.engine_lock import *; hold(Path({str(results)!r}))"
+    code = f"import time; {held}; print(1, flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
+        assert other.stdout and other.stdout.readline() == b"1\n"
+        with pytest.raises(UserError, match=r"results/mini: another Snakemake works in it; wait until it has ended"):
+            hold(results)
+        hold(tmp_path / "results" / "small")
+        other.kill()
+        other.wait()
+        hold(results)

@@ -2,6 +2,8 @@
 
 Snakemake's lock names files, not who locked them, so that a run after `kill -9` or a power cut is refused until
 somebody says `--unlock`. Whoever begins here notes beside its own locks who it is; only those are ever taken off.
+
+And the lock that no other Snakemake takes off: where one ends, Snakemake removes those of all that run in its folder.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, sha256, write_json
@@ -38,6 +42,26 @@ class Process:
     def lives(self) -> bool:
         """Whether it is there still, if this is its machine and container."""
         return self.boot == _boot() and self.started == _start_of(self.number)
+
+
+HELD: list[FileLock] = []
+"""By this process, for as long as it lives: a lock is let go with its object."""
+
+
+def hold(results: Path) -> None:
+    """Be the only Snakemake at a results folder until this process ends, in whatever way.
+
+    Raises UserError if another one is.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(results / ".snakemake.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{results}: another Snakemake works in it; wait until it has ended, or stop it first"
+        ) from None
+    HELD.append(lock)
 
 
 def this_process() -> Process | None:

@@ -66,6 +66,13 @@ def test_two_snakemakes_in_one_folder_and_a_preset_changed_meanwhile(tmp_path: P
     assert second.returncode != 0
     assert "Error: Directory cannot be locked" in second.stdout + second.stderr
     assert plan.read_bytes() == before, "the jobs of the first go by the plan of the first"
+    # As the end of a Snakemake with another preset does.
+    shutil.rmtree(tmp_path / ".snakemake" / "locks")
+    second = snakemake(tmp_path, "entries=[vq_rec]", "training={iterations: 3}")
+    assert second.returncode == 2
+    assert "results/tiny: another Snakemake works in it" in second.stdout + second.stderr
+    assert "Traceback" not in second.stdout + second.stderr
+    assert plan.read_bytes() == before
     process.send_signal(signal.SIGTERM)
     os.killpg(process.pid, signal.SIGTERM)
     process.communicate(timeout=120)

@@ -6,7 +6,7 @@ from signal import SIGTERM
 import yaml
 
 from tvqsr.console import say
-from tvqsr.engine_lock import note_holder, take_off_stale_lock
+from tvqsr.engine_lock import hold, note_holder, take_off_stale_lock
 from tvqsr.engine_signals import heed_beside
 from tvqsr.errors import UserError
 from tvqsr.files import write_json
@@ -49,6 +49,15 @@ TESTSETS = PLAN.preset.test_on
 COST_KINDS = ("csv", "md", "tex")
 TABLE_KINDS = (*COST_KINDS, "intervals.tex")
 FIGURE_KINDS = ("png", "pdf")
+
+
+def hold_results():
+    """Be the only Snakemake at this preset's results, or end."""
+    try:
+        hold(PATHS.root)
+    except UserError as error:
+        print(f"tvqsr: error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def whole_machine(wildcards):
