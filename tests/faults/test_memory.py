@@ -18,12 +18,13 @@ from PIL import Image
 
 from tests.conftest import Command
 from tests.untrained import run_of
-from tvqsr.efficiency.advice import Shortage, for_tiles, for_training, is_out_of_memory, shortage
+from tvqsr.efficiency.advice import for_tiles, for_training
 from tvqsr.efficiency.fresh import fresh_run
 from tvqsr.efficiency.training import training_memory
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.stored import record
+from tvqsr.shortage import Shortage, is_out_of_memory, shortage
 
 GIB = 2**30
 ON_GPU = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 10 GiB")

@@ -11,6 +11,7 @@ from tvqsr.commands.common import Step, add, stored
 from tvqsr.console import say
 from tvqsr.errors import UserError
 from tvqsr.gpus import leased_gpus
+from tvqsr.shortage import told_out_of_memory
 
 if TYPE_CHECKING:
     from tvqsr.plan import Plan
@@ -102,7 +103,7 @@ def _train(options: argparse.Namespace) -> None:
 
         import_released(plan, options.run, options.seed)
     else:
-        from tvqsr.efficiency.advice import for_training, told_out_of_memory
+        from tvqsr.efficiency.advice import for_training
         from tvqsr.train.job import train
 
         runtime = plan.preset.runtime
@@ -117,7 +118,7 @@ def _replay(options: argparse.Namespace) -> None:
     if not seed.isdecimal() or len(folder.parents) < 4:
         raise UserError(f"{options.folder}: expected the folder of a training, results/<preset>/runs/<run>/seed<k>")
     plan = stored(folder.parents[2])
-    from tvqsr.efficiency.advice import for_replay, told_out_of_memory
+    from tvqsr.efficiency.advice import for_replay
     from tvqsr.train.replay import replay
 
     devices = leased_gpus(plan.preset.runtime.gpus)
@@ -128,7 +129,7 @@ def _replay(options: argparse.Namespace) -> None:
 def _upscale_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     _refuse_shared(plan, plan.training_sets_of(options.entry))
-    from tvqsr.efficiency.advice import for_images, told_out_of_memory
+    from tvqsr.efficiency.advice import for_images
     from tvqsr.upscale.job import upscale
 
     advice = f"a test image of {options.testset}"
@@ -139,7 +140,7 @@ def _upscale_entry(options: argparse.Namespace) -> None:
 def _score_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     plan.entry(options.entry)
-    from tvqsr.efficiency.advice import for_scores, told_out_of_memory
+    from tvqsr.efficiency.advice import for_scores
     from tvqsr.score.job import score
 
     with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_scores(plan)):
@@ -149,7 +150,7 @@ def _score_entry(options: argparse.Namespace) -> None:
 def _measure_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     plan.entry(options.entry)
-    from tvqsr.efficiency.advice import for_images, told_out_of_memory
+    from tvqsr.efficiency.advice import for_images
     from tvqsr.efficiency.job import measure_entry
 
     with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_images(plan, "the image timed")):

@@ -13,6 +13,7 @@ from tvqsr.commands.common import add, changes_of, stored
 from tvqsr.console import say
 from tvqsr.errors import UserError
 from tvqsr.gpus import leased_gpus
+from tvqsr.shortage import told_out_of_memory
 
 
 def add_own(steps: Any) -> None:
@@ -136,7 +137,7 @@ def _efficiency(options: argparse.Namespace) -> None:
 def _upscale(options: argparse.Namespace) -> None:
     plan = stored(options.run)
     plan.entry(options.entry)
-    from tvqsr.efficiency.advice import for_tiles, told_out_of_memory
+    from tvqsr.efficiency.advice import for_tiles
     from tvqsr.upscale.photos import upscale_photos
     from tvqsr.upscale.tiles import TILE
 
@@ -157,7 +158,6 @@ def _longest(place: Path) -> int:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from tvqsr.efficiency.advice import told_out_of_memory
     from tvqsr.files import write_text
     from tvqsr.score.job import score_folders
 
