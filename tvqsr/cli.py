@@ -21,6 +21,7 @@ from tvqsr.commands.verify import add_verify
 from tvqsr.console import say, say_oneself
 from tvqsr.errors import UserError
 from tvqsr.memory import keep_freed_memory
+from tvqsr.shortage import told_out_of_memory
 
 DESCRIPTION = """Reproduction and benchmark suite of texture vector-quantised super-resolution
 (TVQ&RAP, arXiv 2509.23774).
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = options.step.__name__.strip("_").replace("_", "-")
     keep_freed_memory()
     try:
-        with _terminable():
+        # For what has no better advice of its own: reports, say, or a method that is checked.
+        with _terminable(), told_out_of_memory(lambda _: "run it where there is more memory"):
             options.step(options)
     except UserError as error:
         say_oneself(f"tvqsr: error: {error}")

@@ -4,46 +4,20 @@ from __future__ import annotations
 
 import re
 import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import numpy as np
 import pytest
-import torch
 import yaml
-from PIL import Image
 
-from tests.conftest import Command
+from tests.faults.conftest import GIB, ON_GPU
 from tests.untrained import run_of
 from tvqsr.efficiency.advice import for_tiles, for_training
 from tvqsr.efficiency.fresh import fresh_run
 from tvqsr.efficiency.training import training_memory
-from tvqsr.files import write_json
 from tvqsr.plan import Plan
-from tvqsr.plan.stored import record
 from tvqsr.shortage import Shortage, is_out_of_memory, shortage
-
-GIB = 2**30
-ON_GPU = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 10 GiB")
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU of which 8 GiB are for this process, which held 6 GiB at its peak."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (3 * GIB, 10 * GIB))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 5 * GIB)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 6 * GIB)
-
-
-def raising(error: BaseException) -> Callable[..., NoReturn]:
-    def instead(*_: object, **__: object) -> NoReturn:
-        raise error
-
-    return instead
 
 
 @pytest.mark.usefixtures("gpu")
@@ -175,66 +149,3 @@ def test_tiles_shrink_with_the_root_of_the_memory() -> None:
     assert for_tiles(half, 192, 1000) == "--tile is 192: give `--tile 128` or less"
     assert for_tiles(half, 0, 1000) == "the whole photo is done at once: give `--tile 656` or less"
     assert "smallest that make sense" in for_tiles(Shortage(1000 * GIB, GIB, "GPU"), 64, 1000)
-
-
-ENTRY = ("bicubic", "photos_test")
-OWN = ("upscale", "large.png", "o.png", "--entry", "bicubic", "--tile", 64, "--run")
-FOLDERS = ("score", "--sr", "a", "--hr", "a", "--protocol", "psnr_y", "--threads", 4)
-PLACES: list[tuple[str, Callable[[Plan], tuple[object, ...]], str]] = [
-    ("train.job.fit", lambda plan: ("train", plan.paths.root, run_of(plan, "vq", "tokenizer").name), "batch_size"),
-    ("score.job.score_pairs", lambda plan: ("score-entry", plan.paths.root, *ENTRY), "gpus: 0"),
-    ("upscale.job.load_upscaler", lambda plan: ("upscale-entry", plan.paths.root, *ENTRY), "gpus: 0"),
-    ("efficiency.job.inference_cost", lambda plan: ("measure-entry", plan.paths.root, "bicubic"), "gpus: 0"),
-    ("upscale.photos.tiled", lambda plan: (*OWN, plan.paths.root), "`--tile 48`"),
-    ("score.job.score_photos", lambda _: FOLDERS, "`--threads 2`"),
-    (
-        "train.replay.replay",
-        lambda plan: ("replay", plan.paths.run(run_of(plan, "vq", "tokenizer").name, 0)),
-        "`CUDA_VISIBLE_DEVICES= tvqsr replay ",
-    ),
-]
-
-
-def test_each_place_tells_what_to_do(
-    preset: Callable[..., Path], workspace: Path, tvqsr: Command, monkeypatch: pytest.MonkeyPatch, gpu: None
-) -> None:
-    plan = Plan.load(str(preset(lambda p: p["runtime"].update(gpus=1))))
-    write_json(plan.paths.record, record(plan))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for dataset in ("photos_train", "photos_test"):
-        assert tvqsr("prepare", plan.paths.root, dataset).returncode == 0
-    assert tvqsr("upscale-entry", plan.paths.root, "bicubic", "photos_test").returncode == 0
-    (workspace / "a").mkdir()
-    for name in ("large.png", "a/one.png"):
-        Image.fromarray(np.zeros((80, 120, 3), np.uint8)).save(workspace / name)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr("tvqsr.upscale.job.ready", lambda model, _: (model, torch.device("cpu")))
-    monkeypatch.setattr("tvqsr.efficiency.job.ready", lambda model, _: (model, torch.device("cpu")))
-    for place, words, told in PLACES:
-        with monkeypatch.context() as patch:
-            patch.setattr(f"tvqsr.{place}", raising(ON_GPU))
-            result = tvqsr(*words(plan))
-        assert result.returncode == 2, place
-        line = result.stderr.strip().splitlines()[-1]
-        assert line.startswith("tvqsr: error: out of GPU memory: 8.00 GiB or more needed, 8.00 GiB there; "), place
-        assert told in line, (place, line)
-
-
-@pytest.mark.long
-def test_main_memory_that_runs_out_for_real(results: Path, workspace: Path) -> None:
-    """A limit on the process's address space, and a photo whose output is beyond it; bicubic needs no training."""
-    Image.fromarray(np.zeros((4000, 4000, 3), np.uint8)).save(workspace / "huge.png", compress_level=1)
-    words = ["upscale", "huge.png", "out.png", "--entry", "bicubic", "--run", str(results), "--tile", "0"]
-    limit = 5 * GIB
-    result = subprocess.run(
-        [sys.executable, "-m", "tvqsr", *words],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 2, result.stderr[-2000:]
-    assert "Traceback" not in result.stderr
-    assert re.search(r"out of main memory: [\d.]+ GiB or more needed, 5\.00 GiB there", result.stderr)
-    assert "the whole photo is done at once: give `--tile " in result.stderr
-    assert not (workspace / "out.png").exists()

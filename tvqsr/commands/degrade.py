@@ -11,6 +11,7 @@ from tvqsr.console import say
 from tvqsr.errors import UserError
 from tvqsr.plan.degradation import Degradation
 from tvqsr.plan.schema import suggestion
+from tvqsr.shortage import told_out_of_memory
 
 NAMES = get_args(Degradation)
 
@@ -32,7 +33,9 @@ def _degrade(options: argparse.Namespace) -> None:
     if options.name not in NAMES:
         raise UserError(f"unknown degradation `{options.name}`{suggestion(options.name, NAMES)}")
     from tvqsr.data.degrade_folder import Way, degrade_folder
+    from tvqsr.efficiency.advice import for_photo
 
     multiple = options.scale if options.multiple is None else options.multiple
     way = Way(cast("Degradation", options.name), options.scale, options.seed, multiple, options.device)
-    degrade_folder(way, options.hr, options.lr, lambda line: say(f"[{options.name}] {line}"))
+    with told_out_of_memory(for_photo):
+        degrade_folder(way, options.hr, options.lr, lambda line: say(f"[{options.name}] {line}"))

@@ -71,20 +71,25 @@ def add_jobs(steps: Any) -> None:
 
 def _prepare(options: argparse.Namespace) -> None:
     from tvqsr.data.prepare import prepare
+    from tvqsr.efficiency.advice import for_photos
     from tvqsr.plan.places import Places
 
     plan = stored(options.results)
     dataset = plan.dataset(options.dataset)
     folder, training = plan.paths.dataset(options.dataset), plan.is_training_set(options.dataset)
     told, preset = (lambda line: say(f"[{options.dataset}] {line}")), plan.preset
-    prepare(dataset, folder, training, told, Places.of(preset), preset.runtime.threads)
+    with told_out_of_memory(lambda short: for_photos(plan, short, dataset.degradation)):
+        prepare(dataset, folder, training, told, Places.of(preset), preset.runtime.threads)
 
 
 def _check_overlap(options: argparse.Namespace) -> None:
     from tvqsr.data.apart import check_overlap
+    from tvqsr.efficiency.advice import for_reading
 
     plan = stored(options.results)
-    check_overlap(plan, options.dataset, options.threads, lambda line: say(f"[{options.dataset}] {line}"))
+    lower = "give `--threads {0}`, or to Snakemake `--cores {0}`"
+    with told_out_of_memory(lambda short: for_reading(short, options.threads, lower)):
+        check_overlap(plan, options.dataset, options.threads, lambda line: say(f"[{options.dataset}] {line}"))
 
 
 def _refuse_shared(plan: Plan, datasets: list[str]) -> None:
@@ -122,7 +127,7 @@ def _replay(options: argparse.Namespace) -> None:
     from tvqsr.train.replay import replay
 
     devices = leased_gpus(plan.preset.runtime.gpus)
-    with devices, told_out_of_memory(lambda _: for_replay(plan, options.folder)):
+    with devices, told_out_of_memory(lambda short: for_replay(short, options.folder)):
         print("\n".join(replay(plan, folder.parent.name, int(seed))))
 
 
@@ -132,8 +137,8 @@ def _upscale_entry(options: argparse.Namespace) -> None:
     from tvqsr.efficiency.advice import for_images
     from tvqsr.upscale.job import upscale
 
-    advice = f"a test image of {options.testset}"
-    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_images(plan, advice)):
+    what = f"a test image of {options.testset}"
+    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda short: for_images(short, what)):
         upscale(plan, options.entry, options.seed, options.testset)
 
 
@@ -143,17 +148,17 @@ def _score_entry(options: argparse.Namespace) -> None:
     from tvqsr.efficiency.advice import for_scores
     from tvqsr.score.job import score
 
-    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_scores(plan)):
+    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda short: for_scores(plan, short)):
         score(plan, options.entry, options.seed, options.testset)
 
 
 def _measure_entry(options: argparse.Namespace) -> None:
     plan = stored(options.results)
     plan.entry(options.entry)
-    from tvqsr.efficiency.advice import for_images
+    from tvqsr.efficiency.advice import PRESET_GPUS, for_timing
     from tvqsr.efficiency.job import measure_entry
 
-    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda _: for_images(plan, "the image timed")):
+    with leased_gpus(plan.preset.runtime.gpus), told_out_of_memory(lambda short: for_timing(short, PRESET_GPUS)):
         measure_entry(plan, options.entry)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from tvqsr.commands.common import add, changes_of, stored
 from tvqsr.console import say
 from tvqsr.errors import UserError
-from tvqsr.gpus import leased_gpus
+from tvqsr.gpus import VISIBLE, leased_gpus
 from tvqsr.shortage import told_out_of_memory
 
 
@@ -119,6 +119,7 @@ def _import_weights(options: argparse.Namespace) -> None:
 
 
 def _efficiency(options: argparse.Namespace) -> None:
+    from tvqsr.efficiency.advice import for_timing
     from tvqsr.efficiency.job import published_cost, published_training_memory
 
     changes = changes_of(options.set)
@@ -129,7 +130,7 @@ def _efficiency(options: argparse.Namespace) -> None:
     elif options.batch is not None or options.crop is not None:
         raise UserError("--batch and --crop are of --training; give that, too, or leave them out")
     else:
-        with leased_gpus(1):
+        with leased_gpus(1), told_out_of_memory(lambda short: for_timing(short, f"`{VISIBLE}=` before the command")):
             result = published_cost(options.method, options.stage, changes, options.given)
     sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")
 
@@ -158,15 +159,16 @@ def _longest(place: Path) -> int:
 
 
 def _score(options: argparse.Namespace) -> None:
+    from tvqsr.efficiency.advice import for_threads
     from tvqsr.files import write_text
     from tvqsr.score.job import score_folders
 
     if options.crop < 0:
         raise UserError(f"--crop {options.crop}: expected 0 or more")
     folders = list(dict.fromkeys(options.sr))
-    fewer = f"{options.threads} images are scored at a time: give `--threads {max(1, options.threads // 2)}`"
     one = "one image at a time is too much for this device; take one with more memory"
-    with leased_gpus(1), told_out_of_memory(lambda _: fewer if options.threads > 1 else one):
+    advice = for_threads(options.threads, "images are scored", "give `--threads {}`", one)
+    with leased_gpus(1), told_out_of_memory(lambda _: advice):
         found = score_folders(folders, options.hr, options.protocol, options.crop, options.download, options.threads)
     scores = found[0] if len(folders) == 1 else {str(folder): mine for folder, mine in zip(folders, found, strict=True)}
     text = json.dumps(scores, indent=2, allow_nan=False) + "\n"
@@ -199,8 +201,10 @@ def _whole_number(text: str) -> int:
 
 def _overlap(options: argparse.Namespace) -> None:
     from tvqsr.data.apart import compare_folders
+    from tvqsr.efficiency.advice import for_reading
 
-    found = compare_folders(options.training, options.testing, options.threads, say)
+    with told_out_of_memory(lambda short: for_reading(short, options.threads, "give `--threads {}`")):
+        found = compare_folders(options.training, options.testing, options.threads, say)
     if found:
         sys.stdout.write(f"{found}\n")
         raise SystemExit(1)

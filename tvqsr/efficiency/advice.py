@@ -6,8 +6,13 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from tvqsr.gpus import VISIBLE
 from tvqsr.plan import Plan, Run
+from tvqsr.plan.degradation import Degradation
 from tvqsr.shortage import Shortage
+
+PRESET_GPUS = "`--config 'runtime={gpus: 0}'`"
+PRESET_THREADS = "lower `--config 'runtime={{threads: {}}}'`"
 
 
 def for_training(plan: Plan, run: Run, short: Shortage) -> str:
@@ -92,23 +97,52 @@ def for_tiles(short: Shortage, tile: int, longest: int) -> str:
     return f"{of_now}: give `--tile {smaller}` or less"
 
 
-def for_images(plan: Plan, what: str) -> str:
+def for_whole(short: Shortage, what: str, on_cpu: str, less: str = "") -> str:
+    """What to do where `what` is done and nothing can be halved: on a GPU, go to the CPU; else `less` of it, if any."""
+    if short.where == "GPU":
+        return f"{what}; on the CPU it may fit: {on_cpu}"
+    return f"{what}; run it where there is more memory{less}"
+
+
+def for_images(short: Shortage, what: str) -> str:
     """What to do where whole images go through networks, as test images do."""
-    if plan.preset.runtime.gpus:
-        return f"{what} is done whole; on the CPU it may fit: `--config 'runtime={{gpus: 0}}'`, or take a larger GPU"
-    return f"{what} is done whole; run it where there is more memory, or leave the largest photos out of the test set"
+    on_cpu = f"{PRESET_GPUS}, or take a larger GPU"
+    return for_whole(short, f"{what} is done whole", on_cpu, ", or leave the largest photos out of the test set")
 
 
-def for_replay(plan: Plan, folder: Path) -> str:
-    """What to do where a step is done again: by one process, whatever the training had."""
-    if plan.preset.runtime.gpus:
-        return f"one process does the whole batch; on the CPU it may fit: `CUDA_VISIBLE_DEVICES= tvqsr replay {folder}`"
-    return "one process does the whole batch; run it where there is more memory"
+def for_threads(count: int, what: str, lower: str, of_one: str) -> str:
+    """What to do where so many are in memory at a time: `lower` names the setting for half as many, as `{}`."""
+    return f"{count} {what} at a time: {lower.format(max(1, count // 2))}" if count > 1 else of_one
 
 
-def for_scores(plan: Plan) -> str:
+def for_scores(plan: Plan, short: Shortage) -> str:
     """What to do where images are scored, as many at a time as there are threads."""
-    threads = plan.preset.runtime.threads
-    if threads > 1:
-        return f"{threads} images are scored at a time: lower `--config 'runtime={{threads: {max(1, threads // 2)}}}'`"
-    return for_images(plan, "an image under a metric's network")
+    of_one = for_images(short, "an image under a metric's network")
+    return for_threads(plan.preset.runtime.threads, "images are scored", PRESET_THREADS, of_one)
+
+
+def for_photo(short: Shortage) -> str:
+    """What to do where photos are taken whole, one after the other; on a GPU that is by `tvqsr degrade` alone."""
+    on_cpu = "leave `--device cuda` out (the noise is then another)"
+    return for_whole(short, "a photo is done whole", on_cpu, ", or leave the largest photos out")
+
+
+def for_photos(plan: Plan, short: Shortage, degradation: Degradation) -> str:
+    """What to do where a set's photos are made ready: those of blind degradations one after the other."""
+    count = plan.preset.runtime.threads if degradation == "bicubic" else 1
+    return for_threads(count, "photos are made ready", PRESET_THREADS, for_photo(short))
+
+
+def for_reading(short: Shortage, threads: int, lower: str) -> str:
+    """What to do where photos are read to be compared."""
+    return for_threads(threads, "photos are read", lower, for_photo(short))
+
+
+def for_replay(short: Shortage, folder: Path) -> str:
+    """What to do where a step is done again: by one process, whatever the training had."""
+    return for_whole(short, "one process does the whole batch", f"`{VISIBLE}= tvqsr replay {folder}`")
+
+
+def for_timing(short: Shortage, on_cpu: str) -> str:
+    """What to do where networks are timed, on an image of a fixed size."""
+    return for_whole(short, "the image timed is done whole", on_cpu)
