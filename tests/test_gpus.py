@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Command
 from tvqsr.errors import UserError
 from tvqsr.gpus import leased_gpus, visible_devices
 
@@ -168,3 +169,18 @@ def test_a_process_that_helps_another_sees_what_that_one_leased(machine: Path, m
         with leased_gpus(2) as none:
             assert none == ()
             assert os.environ["CUDA_VISIBLE_DEVICES"] == ",".join(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "seen"),
+    [("aesop", "cuda", "GPU-00000000-aaaa"), ("aesop", "cpu", None), ("bicubic", "cuda", None)],
+)
+def test_photos_are_degraded_on_a_gpu_that_is_leased(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, tvqsr: Command, name: str, device: str, seen: str | None
+) -> None:
+    """And none is, or is waited for, where none is at work."""
+    found: list[str | None] = []
+    folder = "tvqsr.data.degrade_folder.degrade_folder"
+    monkeypatch.setattr(folder, lambda *_: found.append(os.environ.get("CUDA_VISIBLE_DEVICES")))
+    assert tvqsr("degrade", name, "hr", "lr", "--device", device).returncode == 0
+    assert found == [seen]

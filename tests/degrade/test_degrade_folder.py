@@ -268,6 +268,7 @@ def test_lr_of_a_photo_that_is_gone_is_told(tvqsr: Command, hr: Path, tmp_path: 
         (("bicubic", "--multiple", 0), "--multiple 0: expected a multiple of the scale, 4"),
         (("aesop", "--seed", -1), "--seed -1: expected 0 or more"),
         (("aesop", "--device", "gpu"), "--device gpu: expected `cpu` or `cuda`"),
+        (("aesop", "--device", "cuda:1"), "--device cuda:1: expected `cpu` or `cuda`"),
         (("bicubic", "--multiple", 100), "cup.png: is smaller than 100 x 100 pixels"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 from tvqsr.commands.common import add
 from tvqsr.console import say
 from tvqsr.errors import UserError
+from tvqsr.gpus import leased_gpus
 from tvqsr.plan.degradation import Degradation
 from tvqsr.plan.schema import suggestion
 from tvqsr.shortage import told_out_of_memory
@@ -37,5 +38,5 @@ def _degrade(options: argparse.Namespace) -> None:
 
     multiple = options.scale if options.multiple is None else options.multiple
     way = Way(cast("Degradation", options.name), options.scale, options.seed, multiple, options.device)
-    with told_out_of_memory(for_photo):
+    with leased_gpus(1 if way.on_gpu else 0), told_out_of_memory(for_photo):
         degrade_folder(way, options.hr, options.lr, lambda line: say(f"[{options.name}] {line}"))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BICUBIC_SCALES = (2, 3, 4, 8)
 """Scales of the public sets' bicubic LR."""
+GPU = "cuda"
 EVERY = 2.0
 """Least time between progress lines, in seconds."""
 
@@ -51,6 +52,11 @@ class Way:
             raise UserError(f"--seed {self.seed}: expected 0 or more")
         if self.recipe:
             _check_device(self.device)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is a GPU that works; of bicubic it never is."""
+        return self.device == GPU and self.degradation != "bicubic"
 
     @property
     def recipe(self) -> Recipe | ChainRecipe | None:
@@ -135,13 +141,10 @@ def _check_apart(hr_folder: Path, lr_folder: Path) -> None:
 def _check_device(device: str) -> None:
     import torch
 
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        kind = ""
-    if kind not in ("cpu", "cuda"):
+    # Not `cuda:1` either: the GPU that is leased for the command is the only one, and the first, that it sees.
+    if device not in ("cpu", GPU):
         raise UserError(f"--device {device}: expected `cpu` or `cuda`")
-    if kind == "cuda" and not torch.cuda.is_available():
+    if device == GPU and not torch.cuda.is_available():
         raise UserError(f"--device {device}: torch sees no GPU here; leave it out for the CPU")
 
 
