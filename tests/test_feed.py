@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.crops import training
 from tvqsr.data.crops import CropSampler
@@ -73,17 +78,67 @@ def test_the_next_batch_is_made_while_a_step_is_done(crop_store: Path) -> None:
     assert makers == {0: threading.get_ident()}
 
 
+class Gpus:
+    """Two GPUs, simulated: the current one of each thread, as CUDA has it, and those on which there is a context."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.thread, self.contexts = threading.local(), set[int]()
+        stream = SimpleNamespace(device=torch.device("cuda", 1), record_event=lambda: None)
+        patch.setattr(torch.cuda, "Stream", lambda _: stream)
+        patch.setattr(torch.cuda, "set_device", lambda device: self.use(device.index))
+        patch.setattr(torch.cuda, "stream", self.stream)
+
+    def use(self, index: int) -> None:
+        self.thread.current = index
+        self.contexts.add(index)
+
+    @contextmanager
+    def stream(self, stream: SimpleNamespace) -> Iterator[None]:
+        before = getattr(self.thread, "current", 0)
+        self.use(stream.device.index)
+        yield
+        self.use(before)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_the_thread_that_makes_batches_keeps_to_the_gpu_of_its_process(
+    crop_store: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """Where it went back to the first one, every process of a training on several would hold a context there."""
+    gpus = Gpus(monkeypatch)
+    monkeypatch.setattr("tvqsr.data.feed._on_device", lambda sampler, step, batch, device: batch)
+    gpus.use(1)  # as the loop's thread does
+    sampler = CropSampler(crop_store, training(64, 2), seed=0)
+    assert len(list(batches(sampler, 0, torch.device("cuda", 1), workers))) == 10
+    assert gpus.contexts == {1}
+
+
+LATE = 10**8
+"""Clock cycles that a stream sleeps, some 50 ms: longer than a batch is made, or taken, otherwise."""
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_batch_made_on_a_stream_of_its_own_is_whole_when_it_is_taken(crop_store: Path) -> None:
+@pytest.mark.parametrize("late", ["feed", "loop"])
+def test_a_batch_made_on_a_stream_of_its_own_is_whole_when_it_is_taken(
+    crop_store: Path, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    """Where the feed is late, the loop has to wait for the batch; where the loop is, the batch's memory has to last."""
     sampler, device = CropSampler(crop_store, training(64, 8, degradation="realesrgan"), seed=0), torch.device("cuda")
     expected = [(batch.hr.cpu(), batch.lr.cpu()) for batch in batches(sampler, 0, device, 0)]
-    work = torch.rand(4096, 4096, device=device)
+
+    def degraded(*arguments: Any, **more: Any) -> Tensor:
+        lr = degrade(*arguments, **more)
+        if late == "feed":
+            torch.cuda._sleep(LATE)
+        return lr.clone()  # asked for after the sleep, so that what of `degrade` may wait for the GPU hides nothing
+
+    monkeypatch.setattr("tvqsr.data.degrade.degrade", degraded)
     found = []
     for batch in batches(sampler, 0, device, 3):
-        for _ in range(20):
-            work = (work @ work).tanh()  # the loop's stream is busy, and its memory is given back and taken
+        if late == "loop":
+            torch.cuda._sleep(LATE)
         found.append((batch.hr * 1, batch.lr * 1))
-        del batch
+        del batch  # before its memory was read, where the loop is late
     assert all(
         torch.equal(a, b.cpu())
         for one, other in zip(expected, found, strict=True)

@@ -50,6 +50,10 @@ def _finished(
     sampler: Source, device: torch.device, stream: torch.cuda.Stream | None, cropped: tuple[int, Batch]
 ) -> tuple[Batch, torch.cuda.Event | None]:
     """A batch on the device; and on CUDA, what tells that the stream has made it."""
+    if stream:
+        # A new thread's device is the first GPU. Leaving the stream goes back to it, which makes a context there (some
+        # 500 MiB): one by every process of a training on several GPUs.
+        torch.cuda.set_device(stream.device)
     step, batch = cropped
     with torch.cuda.stream(stream):
         made = _on_device(sampler, step, batch, device)
