@@ -21,6 +21,8 @@ WORDS = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED",
 ASKED = re.compile(r"(?:allocate|allocate:? you tried to allocate|Unable to allocate) ([\d.]+) ?(bytes|[KMGT]i?B)")
 UNITS = {"b": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 CGROUP = Path("/sys/fs/cgroup/memory.max")
+STATUS = Path("/proc/self/status")
+PEAK = re.compile(r"^VmPeak:\s+(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,28 @@ def shortage(error: BaseException) -> Shortage:
         free, _ = torch.cuda.mem_get_info()
         held = torch.cuda.memory_reserved()
         return Shortage(max(torch.cuda.max_memory_allocated(), 0) + asked, free + held, "GPU")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Shortage(peak + asked, _main_memory(), "main")
+    held, available = _main_memory()
+    return Shortage(held + asked, available, "main")
 
 
 def _of_gpu(error: BaseException) -> bool:
     return type(error).__name__ == "OutOfMemoryError" or bool(re.search("CUDA|CUBLAS|CUDNN", str(error)))
 
 
-def _main_memory() -> int:
-    """Bytes that this process may have: of the machine, its container, or its own limit."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+def _main_memory() -> tuple[int, int]:
+    """Bytes that this process held at its peak, and may have: of the machine, its container, or its own limit.
+
+    That limit (`ulimit -v`) is of addresses, of which a process takes more than of memory.
+    """
+    container = _content(CGROUP).strip()
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    there = min(machine, int(container)) if container.isdecimal() else machine
     own, _ = resource.getrlimit(resource.RLIMIT_AS)
-    limits += [own] if own != resource.RLIM_INFINITY else []
-    container = CGROUP.read_text().strip() if CGROUP.is_file() else ""
-    return min([*limits, int(container)] if container.isdecimal() else limits)
+    if own != resource.RLIM_INFINITY and own < there and (addresses := PEAK.search(_content(STATUS))):
+        return int(addresses[1]) * 1024, own
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, there
+
+
+def _content(path: Path) -> str:
+    """Of a file that only Linux has."""
+    return path.read_text() if path.is_file() else ""

@@ -104,8 +104,8 @@ def test_each_place_tells_what_helps_where_memory_ran_out(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("tvqsr.upscale.job.ready", lambda model, _: (model, torch.device("cpu")))
     monkeypatch.setattr("tvqsr.efficiency.job.ready", lambda model, gpus: (model, torch.device("cpu")))
-    monkeypatch.setattr("tvqsr.shortage._main_memory", lambda: 8 * GIB)
-    needed = "8.00 GiB or more needed, 8.00 GiB there; " if where == "GPU" else ""
+    monkeypatch.setattr("tvqsr.shortage._main_memory", lambda: (GIB, 8 * GIB))
+    needed = "8.00" if where == "GPU" else "501.00"
     for place, words, on_gpu, in_main in PLACES:
         told = on_gpu if where == "GPU" else in_main
         if told is None:
@@ -115,7 +115,9 @@ def test_each_place_tells_what_helps_where_memory_ran_out(
             result = tvqsr(*words(plan))
         assert result.returncode == 2, place
         line = result.stderr.strip().splitlines()[-1]
-        assert line.startswith(f"tvqsr: error: out of {where} memory: {needed}"), place
+        assert line.startswith(f"tvqsr: error: out of {where} memory: {needed} GiB or more needed, 8.00 GiB there; "), (
+            place
+        )
         assert told in line, (place, line)
         assert where == "GPU" or not any(word in line for word in OF_A_GPU), (place, line)
 
@@ -154,3 +156,31 @@ def test_main_memory_that_runs_out_for_real(results: Path, workspace: Path) -> N
     assert re.search(r"out of main memory: [\d.]+ GiB or more needed, 5\.00 GiB there", result.stderr)
     assert "the whole photo is done at once: give `--tile " in result.stderr
     assert not (workspace / "out.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("upscale-entry", "results/tiny", *ENTRY), f"a test image of photos_test is done whole; {MORE}, or leave"),
+        (("degrade", "realesrgan", "photos", "lr"), f"a photo is done whole; {MORE}, or leave"),
+    ],
+)
+def test_a_photo_that_is_too_large_for_the_main_memory(
+    preset: Callable[..., Path], workspace: Path, tvqsr: Command, words: tuple[str, ...], told: str
+) -> None:
+    """36 megapixels, for real; what is needed is told in what the limit is of, addresses, so it is near the limit."""
+    (workspace / "photos").mkdir()
+    Image.fromarray(np.zeros((6000, 6000, 3), np.uint8)).save(workspace / "photos" / "huge.png", compress_level=1)
+    if words[0] == "upscale-entry":
+        folder = str(workspace / "photos")
+        plan = Plan.load(str(preset(lambda p: p["datasets"].update(photos_test={"folder": folder}), "tiny")))
+        write_json(plan.paths.record, record(plan))
+        assert tvqsr("prepare", plan.paths.root, "photos_test").returncode == 0
+    result = limited(words, 3 * GIB)
+    assert result.returncode == 2, result.stderr[-2000:]
+    assert "Traceback" not in result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert told in line and not any(word in line for word in OF_A_GPU), line
+    needed = re.search(r"out of main memory: ([\d.]+) GiB or more needed, 3\.00 GiB there", line)
+    assert needed and float(needed[1]) > 2.5, line
