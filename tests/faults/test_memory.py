@@ -82,6 +82,34 @@ def test_a_last_phase_on_larger_crops_is_what_is_to_shrink(preset: Callable[...,
     assert re.search(r"training: \{last_phase: \{iterations: 2, batch_size: [12], hr_crop: 128\}\}", told)
 
 
+def test_both_phases_shrink_where_both_are_too_large(preset: Callable[..., Path]) -> None:
+    """Each to the largest that fits, in one preset: else the next try would fail in the other phase."""
+    last = {"iterations": 2, "batch_size": 3, "hr_crop": 128}
+
+    def change(content: dict[str, Any]) -> None:
+        content["training"].update(batch_size=12, last_phase=last)
+
+    file = preset(change)
+    run = run_of(Plan.load(str(file)), "vq", "tokenizer")
+    told = for_training(Plan.load(str(file)), run, Shortage(4 * GIB, GIB, "main"))
+    assert "batch_size is 12 and hr_crop 64, in last_phase batch_size is 3 and hr_crop 128: lower to batch_size" in told
+    suggested = re.search(r"`(methods: .*)`", told)
+    assert suggested
+    training = run_of(Plan.load(str(file), yaml.safe_load(suggested[1])), "vq", "tokenizer").training
+    stage = fresh_run(run)[1][run.name]
+    multiple = run.method.spec.crop_multiple
+
+    def held(batch: int, crop: int) -> float:
+        return float(training_memory(stage, batch, crop, 5)["total"])
+
+    limit = 0.9 / 4 * max(held(12, 64), held(3, 128))
+    for batch, crop in (training.crops_at(0), training.crops_at(training.steps - 1)):
+        whole = crop in (64, 128)
+        assert held(batch, crop) <= limit < (held(batch + 1, crop) if whole else held(1, crop + multiple))
+    assert training.steps == 6
+    assert f"lower to batch_size {training.batch_size}, in last_phase to batch_size " in told
+
+
 def test_a_suggested_preset_is_a_valid_one(preset: Callable[..., Path]) -> None:
     content = preset(lambda p: p["training"].update(batch_size=12))
     plan = Plan.load(str(content))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tvqsr.gpus import VISIBLE
 from tvqsr.plan import Plan, Run
 from tvqsr.plan.degradation import Degradation
+from tvqsr.plan.training import Training
 from tvqsr.shortage import Shortage
 
+LAST = "in last_phase "
+"""Before what is told of a training's last phase; before what is told of the one ahead of it, nothing."""
 PRESET_GPUS = "`--config 'runtime={gpus: 0}'`"
 PRESET_THREADS = "lower `--config 'runtime={{threads: {}}}'`"
 
@@ -19,29 +22,44 @@ def for_training(plan: Plan, run: Run, short: Shortage) -> str:
     """The largest batch, or else crop, with which a step of a run should fit; first, more GPUs that would keep both.
 
     What a step holds is computed on shapes (`training_memory`), for a process's share of the batch that failed and for
-    smaller ones; the ratio of the two is applied to what was measured.
+    smaller ones; the ratio of the two is applied to what was measured. Of two phases, the one that needs more counts
+    as the one that failed; the other is to be lowered where it is beyond what there is, too.
     """
-    training, last, processes = run.training, run.training.last_phase, plan.preset.runtime.processes
-    whole = {"": training.crops_at(0)} | ({"last_phase.": (last.batch_size, last.hr_crop)} if last else {})
+    last, processes, multiple = run.training.last_phase, plan.preset.runtime.processes, run.method.spec.crop_multiple
+    phases = {"": run.training.crops_at(0)} | ({LAST: (last.batch_size, last.hr_crop)} if last else {})
     needs = _needs(run)
-    phase = max(whole, key=lambda name: needs(whole[name][0] // processes, whole[name][1]))
-    batch, crop = whole[phase]
-    limit = short.share * needs(batch // processes, crop)
-    share = _fitting(needs, (batch // processes, crop), limit, run.method.spec.crop_multiple)
-    now = f"batch_size is {batch}{f' in {processes} processes' if processes > 1 else ''} and hr_crop {crop}"
-    if share is None:
-        return f"{now}, and not even one crop of {run.method.spec.crop_multiple} would fit; train on a larger device"
-    fits = share[0] * processes, share[1]
-    where = f"`methods: {{{run.method.name}: {{{run.stage}: {{training: {{"
-    changed = f"batch_size: {fits[0]}" + (f", hr_crop: {fits[1]}" if fits[1] != crop else "")
-    nested = f"last_phase: {{iterations: {last.iterations}, {_both(fits)}}}" if phase and last else changed
-    more = _more_processes(plan, lambda count: all(needs(n // count, side) <= limit for n, side in whole.values()))
+    held = {name: needs(batch // processes, crop) for name, (batch, crop) in phases.items()}
+    limit = short.share * max(held.values())
+    over = {name: phases[name] for name in phases if held[name] > limit}
+    shared = f" in {processes} processes" if processes > 1 else ""
+    now = ", ".join(f"{name}batch_size is {batch}{shared} and hr_crop {crop}" for name, (batch, crop) in over.items())
+    found = {name: _fitting(needs, (batch // processes, crop), limit, multiple) for name, (batch, crop) in over.items()}
+    fits = {name: (share[0] * processes, share[1]) for name, share in found.items() if share}
+    if len(fits) < len(over):
+        return f"{now}, and not even one crop of {multiple} would fit; train on a larger device"
+    more = _more_processes(plan, lambda count: all(needs(n // count, side) <= limit for n, side in phases.values()))
     spread = f"keep both on {more} GPUs by `--config 'runtime={{processes: {more}}}'`, or " if more else ""
-    return (
-        f"{now}: {spread if short.where == 'GPU' else ''}"
-        f"lower to batch_size {fits[0]}{f' and hr_crop {fits[1]}' if fits[1] != crop else ''} at most, in the "
-        f"preset {where}{nested}}}}}}}}}`, and tell so beside the numbers"
+    lower = ", ".join(
+        f"{name}to batch_size {batch}{f' and hr_crop {crop}' if crop != over[name][1] else ''}"
+        for name, (batch, crop) in fits.items()
     )
+    settings = f"methods: {{{run.method.name}: {{{run.stage}: {{training: {{{_settings(run.training, fits)}}}}}}}}}"
+    return (
+        f"{now}: {spread if short.where == 'GPU' else ''}lower {lower} at most, in the preset `{settings}`, "
+        "and tell so beside the numbers"
+    )
+
+
+def _settings(training: Training, fits: Mapping[str, tuple[int, int]]) -> str:
+    """Batch size and crop of phases as a preset has them; a last phase is there whole, or not at all."""
+    parts = []
+    for name, (batch, crop) in fits.items():
+        if name == LAST and training.last_phase:
+            iterations = training.last_phase.iterations
+            parts.append(f"last_phase: {{iterations: {iterations}, batch_size: {batch}, hr_crop: {crop}}}")
+        else:
+            parts.append(f"batch_size: {batch}" + (f", hr_crop: {crop}" if crop != training.hr_crop else ""))
+    return ", ".join(parts)
 
 
 def _more_processes(plan: Plan, fit: Callable[[int], bool]) -> int | None:
@@ -50,10 +68,6 @@ def _more_processes(plan: Plan, fit: Callable[[int], bool]) -> int | None:
     common = math.gcd(*(of.crops_at(step)[0] for of in trainings for step in (0, of.steps - 1)))
     able = (count for count in range(plan.preset.runtime.processes + 1, common + 1) if common % count == 0)
     return next(filter(fit, able), None)
-
-
-def _both(sizes: tuple[int, int]) -> str:
-    return f"batch_size: {sizes[0]}, hr_crop: {sizes[1]}"
 
 
 Needs = Callable[[int, int], float]
@@ -65,13 +79,20 @@ def _needs(run: Run) -> Needs:
     from tvqsr.efficiency.fresh import fresh_run
     from tvqsr.efficiency.training import training_memory
 
+    last = run.training.steps - 1
     try:
         stage = fresh_run(run)[1][run.name]
-        last = run.training.steps - 1
-        training_memory(stage, 1, run.method.spec.crop_multiple, last)
+        training_memory(stage, 1, run.training.hr_crop, last)
     except Exception:  # noqa: BLE001 (a method's own code, while another error is told)
         return lambda batch, crop: batch * crop * crop / 2**20
-    return lambda batch, crop: float(training_memory(stage, batch, crop, last)["total"])
+
+    def needs(batch: int, crop: int) -> float:
+        try:
+            return float(training_memory(stage, batch, crop, last)["total"])
+        except Exception:  # noqa: BLE001 (a crop that is too small for some network, as a discriminator)
+            return math.inf
+
+    return needs
 
 
 def _fitting(needs: Needs, failed: tuple[int, int], limit: float, multiple: int) -> tuple[int, int] | None:
