@@ -12,7 +12,7 @@ from tvqsr.fetch.progress import Steps
 from tvqsr.upscale.padding import reflect_to_multiple
 
 TILE = 192
-"""Side of a tile in pixels of the input, unless told otherwise: some 1.3 GB at TVQ&RAP's published size, on a CPU."""
+"""Side of a tile in pixels of the input, unless told otherwise: some 1.8 GB at TVQ&RAP's published size, on a CPU."""
 LEAST_OVERLAP = 32
 """Pixels of the input that neighbours share at least."""
 
