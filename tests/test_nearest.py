@@ -86,7 +86,7 @@ def test_a_device_that_is_not_waited_for_searches_the_closest_races_again(monkey
     pairs = torch.randint(64, (40, 2))
     between = torch.lerp(codebook[pairs[:, 0]], codebook[pairs[:, 1]], 0.5)
     vectors = torch.cat([between, torch.randn(40 * CLOSEST, 64)])
-    monkeypatch.setattr(nearest, "may_wait", lambda _: False)
+    monkeypatch.setattr(nearest, "on_cpu", lambda _: False)
     assert torch.equal(nearest_code(vectors, codebook), in_float64(vectors, codebook))
 
 

@@ -47,7 +47,7 @@ def run(stage: Callable[[], Stage], store: Path, state: Path, runtime: Runtime =
 @pytest.fixture(autouse=True)
 def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU stands for a device that the host would have to wait for."""
-    monkeypatch.setattr(nearest, "may_wait", lambda _: False)
+    monkeypatch.setattr(nearest, "on_cpu", lambda _: False)
 
 
 class Waits(TorchDispatchMode):

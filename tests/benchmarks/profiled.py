@@ -68,7 +68,7 @@ def _stage(
     step = Step(stage, Switches(), batch, crop, device)
     with Operations() as counted:
         step()
-    macs = counted.flops / 2
+    macs = counted.flops.total() / 2
     print(f"  {macs / 1e9:.0f} GMACs")
     chosen = [precision for precision in PRECISIONS if precision == "fp32" or device.type == "cuda"]
     found = {name: _in_precision(step, stage, name, rounds, device, macs / rates[name]) for name in chosen}

@@ -30,8 +30,12 @@ def add_planning(steps: Any) -> None:
     parser.add_argument(
         "--gpu", choices=("h200", "h100", "a100", "rtx4090"), default="h100", help="default: %(default)s"
     )
-    parser.add_argument("--share", type=float, default=0.3, help="of its peak that is reached (default: %(default)s)")
-    parser.add_argument("--tflops", type=float, help="rate that was measured, in place of a share of a GPU's peak")
+    parser.add_argument("--share", type=float, default=0.3, help="of its peaks that is reached (default: %(default)s)")
+    parser.add_argument(
+        "--tflops",
+        type=float,
+        help="rate measured over whole steps, taken for all operations in place of a share of a GPU's peaks",
+    )
 
 
 def _resolved(options: argparse.Namespace) -> Plan:
@@ -58,13 +62,13 @@ def _estimate(options: argparse.Namespace) -> None:
         raise UserError(f"--share {options.share:g}: expected a share of the peak, from 1e-6 to 1")
     if options.tflops is not None and not 1e-6 <= options.tflops <= 1e9:
         raise UserError(f"--tflops {options.tflops:g}: expected the rate of a device, from 1e-6 to 1e9")
-    rates, assumed = rates_of(options.gpu, options.share), f"assumed, {options.share:.0%} of the peak of {options.gpu}"
+    rates, assumed = rates_of(options.gpu, options.share), f"assumed, {options.share:.0%} of the peaks of {options.gpu}"
     if options.tflops is not None:
         rates, assumed = dict.fromkeys(rates, options.tflops), "as given"
     plan = _resolved(options)
     found = []
     for estimate in estimates(plan):
-        say(f"{estimate.run.name}: {estimate.teraflops:,.0f} TFLOP")
+        say(f"{estimate.run.name}: {sum(estimate.teraflops.values()):,.0f} TFLOP")
         found.append(estimate)
     print(told(plan, found, rates, assumed) if found else f"preset `{plan.name}` trains nothing")
 

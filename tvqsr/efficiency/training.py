@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from torch.utils.flop_counter import flop_registry
 from tvqsr.contract import Stage
 from tvqsr.data.crops import Batch
 from tvqsr.nn.swin import forget_masks
+from tvqsr.train.switches import matrix_products
 
 SCALE = 4
 ADAM_MOMENTS = 2
@@ -79,18 +82,20 @@ def saved_bytes(stage: Stage, player: str, batch_size: int, hr_crop: int, step: 
     return sum(storage.nbytes() for storage in saved.values())
 
 
-def step_flops(stage: Stage, batch_size: int, hr_crop: int, step: int) -> int:
-    """Floating-point operations of a step, of all players, forward and backward: two for each multiply-add.
+def step_flops(stage: Stage, batch_size: int, hr_crop: int, step: int, precision: str = "32-true") -> Counter[str]:
+    """Floating-point operations of a step, by the rate at which a GPU does them: `fp32`, `tf32` or `bf16`.
 
-    Counted by torch's formulas: convolutions, matrix products and attention. Left out: the optimiser, norms, pointwise
-    work.
+    Of all players, forward and backward, in a training's `precision`: two for each multiply-add. Counted by torch's
+    formulas: convolutions, matrix products and attention. Left out: the optimiser, norms, pointwise work.
     """
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True), Operations() as counted:
+        with FakeTensorMode(allow_non_fake_inputs=True), _as_on_gpu(precision), Operations() as counted:
             batch = _noise(batch_size, hr_crop)
             for player in stage.players:
                 _let_move(stage, player)
-                if losses := stage(player, batch, step):
+                with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+                    losses = stage(player, batch, step)
+                if losses:
                     moved = list(stage.moved_by(player).parameters())
                     torch.autograd.grad(torch.stack(list(losses.values())).sum(), moved, allow_unused=True)
     finally:
@@ -99,22 +104,45 @@ def step_flops(stage: Stage, batch_size: int, hr_crop: int, step: int) -> int:
 
 
 class Operations(TorchDispatchMode):
-    """Adds up what is computed under it.
+    """Adds up what is computed under it, by the rate at which a GPU would do so.
 
     FlopCounterMode does so module by module, and cannot follow a parameter that is a module's input back to it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.flops = 0
+        self.flops: Counter[str] = Counter()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         made = func(*args, **(kwargs or {}))
         if formula := flop_registry.get(func._overloadpacket):
-            self.flops += formula(*args, **(kwargs or {}), out_val=made)
+            self.flops[_rate(func, args[0].dtype)] += formula(*args, **(kwargs or {}), out_val=made)
         return made
+
+
+def _rate(func: Any, dtype: torch.dtype) -> str:
+    """Torch lets a GPU's convolutions in fp32 use TF32 by itself, matrix products and attention where it is told to."""
+    if dtype == torch.bfloat16:
+        return "bf16"
+    convolution = "conv" in func._overloadpacket.__name__
+    return "tf32" if convolution or torch.get_float32_matmul_precision() != "highest" else "fp32"
+
+
+@contextmanager
+def _as_on_gpu(precision: str) -> Iterator[None]:
+    """Matrix products as a training in that precision has them, and attention in bf16 that is not done in fp32.
+
+    A CPU, and so the shapes of one, would do the latter where a position bias learns; GPUs have a kernel for it.
+    """
+    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
+    try:
+        with matrix_products(precision):
+            yield
+    finally:
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
 
 
 def _noise(batch_size: int, hr_crop: int) -> Batch:

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
-from tvqsr.nn.linear import linear
+from tvqsr.nn.linear import linear, on_cpu
 
 SCORES = {"cpu": 2**22, "cuda": 2**25}
 """Scores (vectors x codes, fp32) held at a time: 16 MiB stay in a CPU's cache, a GPU is busy with 128."""
@@ -48,7 +47,7 @@ def nearest_code(vectors: Tensor, codebook: Tensor, scores: int | None = None) -
             index.copy_(likely)
             if len(codebook) > 1:
                 gap = score.scatter_(1, likely[:, None], torch.inf).amin(dim=1) - best
-                if not may_wait(vectors):
+                if not on_cpu(vectors):
                     close = gap.topk(-(-len(part) // CLOSEST), largest=False).indices
                     index[close] = _nearest_in_float64(part[close].double() - exact_mean, exact)
                     continue
@@ -67,11 +66,6 @@ def _first_of_equal(codebook: Tensor) -> Tensor:
     number = torch.arange(len(codebook), device=codebook.device)
     _, kind = codebook.unique(dim=0, return_inverse=True)
     return torch.full_like(number, len(codebook)).scatter_reduce(0, kind, number, "amin")[kind]
-
-
-def may_wait(tensor: Tensor) -> bool:
-    """Whether values are at hand at no cost: on a CPU, and not of shapes alone (`FakeTensor`)."""
-    return tensor.device.type == "cpu" and type(tensor) in (Tensor, Parameter)
 
 
 def _rounding(vectors: Tensor, half_norms: Tensor) -> Tensor:
