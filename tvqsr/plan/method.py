@@ -87,9 +87,10 @@ class Resources(Strict):
     """What the training of a stage asks of a cluster, at the published size and budget; no part of what is computed."""
 
     hours: Annotated[Number, Field(gt=0)] = 24.0
-    """On one H100: about twice what `tvqsr estimate` counts. A smaller budget asks for less, in proportion."""
+    """On one H100: twice what `tvqsr estimate` tells, rounded up. A smaller budget asks for less, in proportion."""
     memory_mb: Annotated[int, Field(gt=0)] = 16000
-    """Of the host."""
+    """Of the host, where a GPU computes: 6000 for Python, torch with CUDA and photos being read, and three times a
+    checkpoint, which is in memory that often while it is read; rounded up to a thousand."""
 
 
 class StageSpec(Strict):
