@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pandas as pd
@@ -111,6 +113,17 @@ def test_a_saved_tensor_is_counted_once_and_weights_are_not() -> None:
     allocated = sum(event.self_device_memory_usage or event.self_cpu_memory_usage for event in profiled.key_averages())
     assert set(terms) == {"pixel", "gan", "vq", "x_down", "align"}
     assert by_shapes == pytest.approx(allocated, rel=0.05)
+
+
+def test_a_stage_that_was_counted_is_given_back() -> None:
+    fresh = FreshStages({"width": 4, "codebook_size": 32, "discriminator_width": 4})
+    fresh.build(load_method("tvqrap", "here"), "tokenizer")
+    stage = fresh.stages.pop("tvqrap.tokenizer")
+    training_memory(stage, 1, 64, step=10)
+    kept = [ref(parameter) for parameter in stage.parameters()]
+    del stage, fresh
+    gc.collect()
+    assert sum(parameter() is not None for parameter in kept) == 0
 
 
 def test_memory_of_training_grows_with_the_batch_in_the_activations_alone() -> None:

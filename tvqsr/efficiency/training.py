@@ -61,7 +61,8 @@ def saved_bytes(stage: Stage, player: str, batch_size: int, hr_crop: int, step: 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         saved[storage._cdata] = storage
-        return tensor
+        # Itself, what made it would hold it and be held by it for good, with all weights.
+        return tensor.detach()
 
     context: AbstractContextManager[Any] = mode or nullcontext()
     try:
