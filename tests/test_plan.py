@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tvqsr.errors import UserError
 from tvqsr.plan import Plan
+from tvqsr.plan.method import load_method
 from tvqsr.plan.stored import record, stored_plan
 
 Preset = Callable[..., Path]
+ROOMS = (ROOT / "tvqsr" / "methods", ROOT / "baselines")
+SHIPPED = [path.parent.name for room in ROOMS for path in sorted(room.glob("*/method.yaml"))]
 
 
 def runs_by_stage(plan: Plan) -> dict[str, str]:
@@ -157,6 +162,20 @@ def test_a_training_asks_for_its_methods_resources_in_proportion(preset: Callabl
     # Four steps of 2 crops of 64 pixels, of the 450,000 of 8 crops of 512 that were published.
     assert minutes(gpus=1)["tvqrap.tokenizer"] == 31
     assert minutes(gpus=0, job_hours=3)["tvqrap.tokenizer"] == 180
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_stage_of_a_shipped_method_names_its_hours_and_memory(name: str) -> None:
+    stages = load_method(name, "here").spec.stages
+    assert [stage for stage, spec in stages.items() if spec.resources.model_fields_set != {"hours", "memory_mb"}] == []
+
+
+def test_hours_are_about_twice_those_that_the_estimate_tells() -> None:
+    told = (ROOT / "results" / "published" / "estimate_paper.txt").read_text()
+    hours = {name: float(value) for name, value in re.findall(r"^(\w+\.\S+) .* (\S+) +\d+$", told, re.MULTILINE)}
+    runs = {name: run for name, run in Plan.load("paper").runs.items() if not run.released}
+    assert set(hours) == set(runs), "remake it: results/README.md says how"
+    assert [name for name, run in runs.items() if run.hours != pytest.approx(2 * hours[name], rel=0.1, abs=1)] == []
 
 
 def test_a_training_of_days_asks_for_no_more_than_a_job_may(preset: Callable[..., Path]) -> None:

@@ -99,7 +99,7 @@ def told(plan: Plan, found: list[Estimate], rates: dict[str, float], assumed: st
     return (
         f"{tabulate(rows, heads, floatfmt=floats, intfmt=',')}\n\n"
         f"{total:,.3g} hours of one device for all trainings and seeds of preset `{plan.name}`, at {said}: {assumed}.\n"
-        "In fp32, convolutions use TF32, as torch has them, and matrix products do not. "
-        "Not counted: upscaling, scores, and what is neither. GiB: weights, gradients, Adam, the running "
+        "Convolutions in fp32 go by TF32, as torch has them. Not counted: upscaling, scores, and what is neither "
+        "convolution nor matrix product. GiB: weights, gradients, Adam, the running "
         "average, and what the largest step keeps for backward, in fp32."
     )
