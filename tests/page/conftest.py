@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.page.made_up import with_page
 from tests.page.visit import Visit, opened_browser
+from tvqsr.csv_files import write_csv
 from tvqsr.plan import Plan
 from tvqsr.report.page import write_page
 
@@ -30,7 +31,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Plan:
         path = plan.paths.table("main", "first", "csv")
         table = pd.read_csv(path).drop(columns="mark", errors="ignore")
         best = (table.entry == "bicubic") & (table.protocol == "psnr_y")
-        table.assign(mark=best.map({True: "best", False: ""})).to_csv(path, index=False)
+        write_csv(path, table.assign(mark=best.map({True: "best", False: ""})).to_csv(index=False))
         write_page(plan)
     return Plan(plan.name, plan.preset, plan.entries, type(plan.paths)(folder / plan.paths.root))
 
