@@ -149,10 +149,17 @@ def test_one_snakemake_at_a_time_works_in_a_results_folder(tmp_path: Path) -> No
     held = f"from tvqsr.engine_lock import *; hold(Path({str(results)!r}))"
     code = f"import time; {held}; print(1, flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
-        assert other.stdout and other.stdout.readline() == b"1\n"
-        with pytest.raises(UserError, match=r"results/mini: another Snakemake works in it; wait until it has ended"):
-            hold(results)
-        hold(tmp_path / "results" / "small")
-        other.kill()
-        other.wait()
-        hold(results)
+        try:
+            assert other.stdout and other.stdout.readline() == b"1\n"
+            with pytest.raises(UserError, match=r"results/mini: another Snakemake works in it; wait until it has"):
+                hold(results)
+            hold(tmp_path / "results" / "small")
+        finally:
+            other.kill()
+    hold(results)
+
+
+def test_a_results_folder_that_cannot_be_written_to_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "results").touch()
+    with pytest.raises(UserError, match=r"results/mini: cannot be written to \(Not a directory\); make it writable"):
+        hold(tmp_path / "results" / "mini")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from tvqsr.memory import KEPT, KEPT_BY_OLDER, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, NEVER, keep_freed_memory
 
 MIB = 2**20
 CODE = """
@@ -35,3 +39,26 @@ def test_commands_keep_what_they_free(before: str, kept: bool) -> None:
 
     # By itself glibc gives pieces of this size back: all their pages are handed out anew, each time.
     assert (anew < 0.1) if kept else (anew > 0.9)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is set on Linux alone")
+def test_an_older_glibc_is_given_the_most_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[int, int] = {}
+
+    def mallopt(setting: int, value: int) -> int:
+        """As in malloc.c before 2.35: a threshold over half of a heap, 32 MiB, is refused."""
+        if setting == M_MMAP_THRESHOLD and value > KEPT_BY_OLDER:
+            return 0
+        taken[setting] = value
+        return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    keep_freed_memory()
+    assert taken == {M_MMAP_THRESHOLD: KEPT_BY_OLDER, M_TRIM_THRESHOLD: NEVER}
+    assert KEPT > KEPT_BY_OLDER
+
+
+def test_a_libc_without_the_setting_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As musl's: there is nothing to set."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    keep_freed_memory()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import resource
 import shutil
 import subprocess
@@ -28,7 +26,7 @@ from tvqsr.data.images import read_image
 from tvqsr.data.prepare import prepare
 from tvqsr.data.store import open_store
 from tvqsr.errors import UserError
-from tvqsr.files import HOST, remove_leftovers, write_json, written_beside
+from tvqsr.files import write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.preset import DatasetSpec
 from tvqsr.plan.stored import record
@@ -247,34 +245,3 @@ def test_a_small_disk_is_seen_before_a_store_is_begun(
     assert full.returncode == 2
     assert "photos_train: the pixels of 6 photos need 0.00 GB, 0.00 GB are free; make room" in full.stderr
     assert full.stdout == ""
-
-
-def test_a_full_disk_is_no_other_error(tmp_path: Path) -> None:
-    with (
-        pytest.raises(UserError, match=r"has no room for what is written there \(No space left on device\)"),
-        written_beside(tmp_path / "a.txt") as beside,
-    ):
-        beside.write_text("half")
-        raise OSError(errno.ENOSPC, "full")
-    with pytest.raises(PermissionError), written_beside(tmp_path / "a.txt"):
-        raise PermissionError(errno.EACCES, "not yours")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    left = [tmp_path / f".hr.u8.{process}@{HOST}.part" for process in (dead.pid, os.getpid())]
-    elsewhere = f".hr.u8.{dead.pid}@{'0' * 8}.part"
-    """Of a process on another machine that writes into the same folder: whether it runs, only the file's age tells."""
-    running = f".hr.u8.{os.getppid()}@{HOST}.part"
-    long_ago = f".lr.u8.{os.getppid()}@{'0' * 8}.part"
-    kept = [tmp_path / name for name in (running, elsewhere, "hr.u8", ".notes.part", "x.part")]
-    left.append(tmp_path / long_ago)
-    for file in [*left, *kept]:
-        file.write_text("half")
-    for file in (left[-1], *kept):
-        age = 23 if file.name == elsewhere else 25
-        os.utime(file, (time.time(), time.time() - 3600 * age))
-    remove_leftovers(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted(kept)

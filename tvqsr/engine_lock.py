@@ -51,16 +51,18 @@ HELD: list[FileLock] = []
 def hold(results: Path) -> None:
     """Be the only Snakemake at a results folder until this process ends, in whatever way.
 
-    Raises UserError if another one is.
+    Raises UserError if another one is, or if nothing can be written there.
     """
-    results.mkdir(parents=True, exist_ok=True)
     lock = FileLock(results / ".snakemake.lock")
     try:
+        results.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
             f"{results}: another Snakemake works in it; wait until it has ended, or stop it first"
         ) from None
+    except OSError as error:
+        raise UserError(f"{results}: cannot be written to ({error.strerror or error}); make it writable") from None
     HELD.append(lock)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.nn import functional as F
 
+ONEDNN = torch.backends.mkldnn.is_available()
 FEWEST_CHANNELS = 64
 """Smaller products would pay more for a convolution's setting up than they gain."""
 
@@ -17,7 +18,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     oneDNN's convolution uses the vector units of any CPU, MKL's matrix product the widest ones on Intel's alone: half
     the time on AMD Zen 5.
     """
-    if not on_cpu(x) or min(weight.shape) < FEWEST_CHANNELS or not torch.backends.mkldnn.is_available():
+    if not on_cpu(x) or min(weight.shape) < FEWEST_CHANNELS or not ONEDNN:
         return F.linear(x, weight, bias)
     # Rows stand for images: with one thread and few images, torch would leave the convolution to MKL after all.
     pixels = x.reshape(-1, x.shape[-2], 1, x.shape[-1]).permute(0, 3, 1, 2)
