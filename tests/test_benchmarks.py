@@ -6,6 +6,7 @@ import argparse
 import gc
 import json
 import sys
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -41,9 +42,28 @@ def built() -> Stage:
 def test_ways_take_turns_each_called_once_before_it_is_timed() -> None:
     calls: list[str] = []
     found = in_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2, CPU)
-    assert calls == ["a", "a", "b", "b"] * 2
+    assert calls == ["a", "a", "b", "b"] * found["a"]["rounds"]
     assert found["a"]["times_as_fast"] == 1
     assert found["b"]["times_as_fast"] == found["a"]["best_seconds"] / found["b"]["best_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("lasting", "rounds"),
+    [([1.0, 9.0, 1.02], 3), ([9.0, 5.0, 1.0, 3.0, 1.02], 5), ([2.0**-n for n in range(20)], 12)],
+    ids=["quiet", "until the best was seen twice", "never quiet"],
+)
+def test_on_a_busy_machine_rounds_go_on(monkeypatch: pytest.MonkeyPatch, lasting: list[float], rounds: int) -> None:
+    now, timed = [0.0], iter(lasting)
+    calls: list[int] = []
+
+    def call() -> None:
+        calls.append(1)
+        now[0] += next(timed) if len(calls) % 2 == 0 else 100.0
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    found = in_turns({"a": call}, 3, CPU)["a"]
+    assert (found["rounds"], len(calls)) == (rounds, 2 * rounds)
+    assert found["best_seconds"] == pytest.approx(min(lasting[:rounds]))
 
 
 def test_memory_is_of_one_way_alone_and_has_what_it_keeps_and_what_it_takes_for_a_while() -> None:

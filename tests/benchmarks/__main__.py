@@ -2,9 +2,10 @@
 
 Training steps of TVQ&RAP's three stages, each switch on and off; where a step's time goes; the nearest-code search;
 inference. "Plain" is the same mathematics in eager fp32: contiguous layout, torch's own layers, Adam parameter by
-parameter, nothing in TF32. Ways take turns; ratios are of the best times. Peak memory is measured apart, each way in a
-process of its own. The same on a GPU, with the batches and crops that are trained with and compiled blocks among the
-ways, and on a CPU, with smaller ones, where it takes a good half hour on two cores that do nothing else.
+parameter, nothing in TF32. Ways take turns until every way's best time was seen twice; ratios are of the best times.
+Peak memory is measured apart, each way in a process of its own. The same on a GPU, with the batches and crops that
+are trained with and compiled blocks among the ways, and on a CPU, with smaller ones, where it takes a good half hour
+on two cores that do nothing else.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def _options() -> argparse.Namespace:
         prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--rounds", type=int, default=3, help="of each way, each after a call that is not timed")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="of each way at least; on a busy machine up to four times as many"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import Any, Literal
@@ -26,6 +26,10 @@ Tf32 = Literal["none", "convolutions", "all"]
 """What may be TF32 among fp32 on a GPU. torch's own default, which the suite trains with, is `convolutions`."""
 RATE_SECONDS = 2.0
 """For one rate: a virtual machine's varies from one moment to the next."""
+SETTLED = 0.03
+"""Two best times as near to each other as this are of a quiet machine."""
+MOST = 4
+"""Times as many rounds as asked for, on one that is not."""
 
 
 def in_turns(
@@ -33,12 +37,16 @@ def in_turns(
 ) -> dict[str, dict[str, Any]]:
     """Seconds (best, median) of each way, beside its memory, printed as they come.
 
-    The ways take turns, so that other work on the machine slows all of them; in its turn each is called once before it
-    is timed, so that it finds the memory as it leaves it itself. Ratios are of the best times, to the first way.
+    The ways take turns, so that other work on the machine slows all of them; in its turn each is called once before
+    it is timed, so that it finds the memory as it leaves it itself. Rounds go on beyond those asked for, up to
+    `MOST` times as many, until every way's best time has been seen twice. Ratios are of the best times, to the
+    first way.
     `memory` was measured before, without the other ways: see `peak_alone`.
     """
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
+    for done in range(MOST * rounds):
+        if done >= rounds and all(spread(seconds) <= SETTLED for seconds in times.values()):
+            break
         for name, call in ways.items():
             call()
             wait(device)
@@ -53,6 +61,8 @@ def in_turns(
         found[name] = {
             "best_seconds": min(seconds),
             "median_seconds": median(seconds),
+            "second_best_above_best": spread(seconds),
+            "rounds": len(seconds),
             "times_as_fast": first / min(seconds),
             "peak_memory_mib": peak.mib,
             "peak_memory_reason": peak.reason,
@@ -64,6 +74,12 @@ def in_turns(
             flush=True,
         )
     return found
+
+
+def spread(seconds: Sequence[float]) -> float:
+    """How much longer the second best time is than the best, as a share of it; 0 of one time."""
+    best, *others = sorted(seconds)
+    return others[0] / best - 1 if others else 0.0
 
 
 def told_memory(peak: Memory) -> str:
