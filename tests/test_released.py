@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.conftest import Command
+from tests.harm import Harm
 from tvqsr.data.images import read_image
 from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
@@ -160,13 +161,6 @@ def test_the_first_key_that_does_not_fit_is_named(
     assert result.returncode == 2
     assert re.search(message, result.stderr)
     assert not list((results / "runs").glob("*/seed0/weights.safetensors"))
-
-
-class Harm:
-    """What a checkpoint may hold that runs code when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("harmed"),))
 
 
 def test_code_in_a_checkpoint_is_never_run(results: Path, tvqsr: Command, workspace: Path) -> None:

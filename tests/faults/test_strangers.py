@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Command
+from tests.harm import Harm
 from tvqsr.files import read_json, write_json
 
 ALLOWED = {
@@ -110,6 +111,45 @@ def test_the_workflow_runs_commands_of_ours_alone() -> None:
     for path in [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]:
         text = path.read_text(encoding="utf-8")
         assert not [word for word in ("eval(", "exec(", "pickle", "shell=True", "os.system") if word in text], path
+
+
+CARELESS = {
+    "lpips_alex": ["checkpoints/alexnet-owt-7be5be79.pth"],
+    "musiq": ["pyiqa/musiq_koniq_ckpt-e95806b9.pth"],
+    "pyiqa:brisque": ["pyiqa/brisque_svm_weights.pth"],
+    "pyiqa:musiq": ["pyiqa/musiq_koniq_ckpt-e95806b9.pth"],
+}
+"""Protocols whose library lets torch run what is in a file, and the files below torch's hub folder."""
+
+
+@pytest.mark.parametrize("protocol", CARELESS)
+def test_weights_of_metrics_run_nothing(copy: Path, tvqsr: Command, torch_home: Path, protocol: str) -> None:
+    import torch
+
+    for name in CARELESS[protocol]:
+        file = torch_home / "hub" / name
+        file.parent.mkdir(exist_ok=True)
+        torch.save({"params": Harm()}, file)
+    photos = copy / "data" / "photos_test" / "HR"
+    result = tvqsr("score", "--sr", photos, "--hr", photos, "--crop", "4", "--protocol", protocol)
+    assert "nothing in it was run" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert not Path("harmed").exists()
+
+
+@pytest.mark.parametrize("name", ["alexnet-owt-7be5be79.pth", "vgg19-dcbb9e9d.pth"])
+def test_weights_of_losses_run_nothing(torch_home: Path, workspace: Path, name: str) -> None:
+    import torch
+
+    from tvqsr.errors import UserError
+    from tvqsr.nn.perceptual import PerceptualLoss
+    from tvqsr.nn.vgg_loss import VggLoss
+
+    (torch_home / "hub" / "checkpoints").mkdir()
+    torch.save({"features.0.weight": Harm()}, torch_home / "hub" / "checkpoints" / name)
+    with pytest.raises(UserError, match="nothing in it was run"):
+        VggLoss("conv1_2:1") if "vgg" in name else PerceptualLoss("alex", "plain")
+    assert not (workspace / "harmed").exists()
 
 
 def test_our_yaml_makes_nothing_but_plain_values(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tvqsr.errors import UserError
+from tvqsr.loading import NOT_LOADED, why_not_loaded
 
 PerceptualInput = Literal["imagenet", "plain"]
 
@@ -34,11 +35,10 @@ class PerceptualLoss(nn.Module):
                 # lpips asks torchvision for weights in a way that is out of fashion.
                 warnings.filterwarnings("ignore", message=".*(pretrained|weight enum).*", category=UserWarning)
                 self.lpips = lpips.LPIPS(net=network, verbose=False)
-        except OSError as error:
-            folder = f"{torch.hub.get_dir()}/checkpoints"
+        except NOT_LOADED as error:
             raise UserError(
-                f"weights of the `{network}` network of LPIPS cannot be fetched ({error}); "
-                f"put torchvision's file into {folder}"
+                f"weights of the `{network}` network of LPIPS cannot be had ({why_not_loaded(error)}); "
+                f"put torchvision's file into {torch.hub.get_dir()}/checkpoints"
             ) from None
         self.lpips.requires_grad_(False)
         self.given = given

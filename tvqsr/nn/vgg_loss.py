@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tvqsr.errors import UserError
+from tvqsr.loading import NOT_LOADED, why_not_loaded
 from tvqsr.nn.perceptual import MEAN, STD
 
 CONVOLUTIONS = (2, 2, 4, 4, 4)
@@ -82,8 +83,8 @@ def _vgg19(otherwise: str) -> nn.Module:
 
     try:
         network: nn.Module = vgg19(weights=VGG19_Weights.IMAGENET1K_V1, progress=False)
-    except (OSError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:120]
+    except NOT_LOADED as error:
+        why = why_not_loaded(error)
         raise UserError(
             f"{torch.hub.get_dir()}/checkpoints/{FILE}: torchvision's VGG19 cannot be had ({why}); put the file there, "
             f"or {otherwise}"

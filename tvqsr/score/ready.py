@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pickle import UnpicklingError
-
 from scipy.io.matlab import MatReadError
 
 from tvqsr.errors import UserError
+from tvqsr.loading import NOT_LOADED, why_not_loaded
 from tvqsr.plan.protocols import ABSENT, unavailable, weights_of
 from tvqsr.plan.pyiqa_metrics import PREFIX
 from tvqsr.score.any_metric import FAILURES, no_network
 from tvqsr.score.protocol import Protocol
 from tvqsr.score.weights import fetch
 
-DAMAGED = (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError, MatReadError)
-"""What loading raises where weights are not what they should be."""
+DAMAGED = (*NOT_LOADED, MatReadError)
+"""What loading raises where weights are not what they should be; NIQE's are a file of MATLAB's."""
 
 
 def why_not(protocol: Protocol, downloads: bool, device: str) -> str | None:
@@ -29,9 +28,9 @@ def why_not(protocol: Protocol, downloads: bool, device: str) -> str | None:
         try:
             protocol.load(device)
         except DAMAGED as error:
-            files = ", ".join(str(file.target) for file in weights_of(protocol.name))
+            why, files = why_not_loaded(error), ", ".join(str(file.target) for file in weights_of(protocol.name))
             raise UserError(
-                f"{protocol.name}: cannot be loaded ({_told(error)}); if its weights are damaged, replace {files}"
+                f"{protocol.name}: cannot be loaded ({why}); if its weights are damaged, replace {files}"
             ) from None
     return reason
 
@@ -49,9 +48,6 @@ def _why_not_by_pyiqa(protocol: Protocol, downloads: bool, device: str) -> str |
         remedy = (
             "" if downloads else "; allow downloads (`downloads: true` in the preset, `--download` of `tvqsr score`)"
         )
-        return f"{ABSENT} or unfit: pyiqa cannot load `{protocol.name.removeprefix(PREFIX)}` ({_told(error)}){remedy}"
+        name, why = protocol.name.removeprefix(PREFIX), why_not_loaded(error)
+        return f"{ABSENT} or unfit: pyiqa cannot load `{name}` ({why}){remedy}"
     return None
-
-
-def _told(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
