@@ -108,6 +108,11 @@ def other_photos(root: Path) -> None:
     write_json(path, read_json(path) | {"title": "Other photos"})
 
 
+def other_training_photos(root: Path) -> None:
+    path = root / "data" / "photos_train" / "manifest.json"
+    write_json(path, read_json(path) | {"title": "Other photos"})
+
+
 def other_border(root: Path) -> None:
     """As scored under a plan that lay there meanwhile."""
     path = root / "scores" / "vq" / "seed0" / "photos_test.parquet"
@@ -124,6 +129,7 @@ def other_border(root: Path) -> None:
         (other_weights, "was made of other weights than "),
         (other_images, "was made of other images than "),
         (other_photos, "was made of other photos than "),
+        (other_training_photos, "was made of other photos than "),
     ],
 )
 def test_numbers_of_other_files_than_those_there_are_in_no_table(

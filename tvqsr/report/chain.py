@@ -7,6 +7,7 @@ in no table.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def check_chain(
     if made_of not in (None, images_digest(record)):
         raise _other(scores, "images", images)
     manifest = plan.paths.manifest(testset)
-    if manifest.is_file() and record.get("testset_sha256") not in (None, sha256(manifest)):
+    if manifest.is_file() and record.get("testset_sha256") not in (None, _digest(manifest)):
         raise _other(images, "photos", manifest)
     used = record.get("weights_sha256") or {}
     for run, path in _records(plan, entry, seed):
@@ -41,10 +42,24 @@ def check_chain(
 def _check_training(plan: Plan, run: str, seed: int, path: Path) -> None:
     """Whether a training read the weights and the photos that lie there."""
     read = read_json(path).get("inputs_sha256") or {}
+    manifest = plan.paths.manifest(plan.runs[run].dataset)
+    if "data" in read and manifest.is_file() and read["data"] != _digest(manifest):
+        raise _other(path, "photos", manifest)
     for need, needed in plan.runs[run].needs.items():
         other = plan.paths.run_record(needed.name, seed)
         if need in read and other.is_file() and read_json(other).get("weights_sha256") not in (None, read[need]):
             raise _other(path, "weights", other)
+
+
+def _digest(manifest: Path) -> str:
+    """Of a million photos it has 150 MB, and every training asks."""
+    told = manifest.stat()
+    return _digest_of(manifest, told.st_mtime_ns, told.st_size)
+
+
+@cache
+def _digest_of(manifest: Path, changed: int, size: int) -> str:
+    return sha256(manifest)
 
 
 def _records(plan: Plan, entry: EntryPlan, seed: int) -> Iterator[tuple[str, Path]]:
