@@ -145,6 +145,33 @@ def test_without_gpus_or_without_wanting_one_nothing_is_leased(machine: Path, mo
         assert none == ()
 
 
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [
+        ("No devices were found", 6),
+        ("no driver to talk to", 9),
+        ("no libnvidia-ml", 12),
+        ("", 0),
+    ],
+)
+def test_a_machine_without_gpus_may_have_the_command(machine: Path, says: str, code: int) -> None:
+    command = machine.parent / "bin" / "nvidia-smi"
+    command.write_text(f'#!/bin/sh\necho "{says}"\nexit {code}\n')
+    with leased_gpus(1) as none:
+        assert none == ()
+
+
+def test_where_gpus_are_not_known_no_job_takes_the_first(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after one of four was lost: what is listed is not all, and torch may see the others."""
+    command = machine.parent / "bin" / "nvidia-smi"
+    command.write_text('#!/bin/sh\necho "Unable to determine the device handle: GPU is lost."\nexit 15\n')
+    with pytest.raises(UserError, match=r"nvidia-smi -L: exit code 15, .* GPU is lost\.; which GPUs there are"):
+        leased_gpus(1).__enter__()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with leased_gpus(1) as none:
+        assert none == ()
+
+
 def test_a_job_that_wants_several_takes_them_at_once_and_leaves_the_rest(machine: Path) -> None:
     with jobs(1, gpus=3) as (wide,):
         names = told(wide)[0].split(",")

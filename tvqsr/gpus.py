@@ -21,6 +21,8 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 0.5
 LISTED = re.compile(r"^(?P<part> +MIG .*|GPU \d+: .*)\(UUID: (?P<uuid>[^)]+)\)", re.MULTILINE)
 """A line of `nvidia-smi -L`: a GPU, or, indented, a part of the GPU above it."""
+WITHOUT_DRIVER = (9, 12)
+"""Exit codes of nvidia-smi(1): its driver is not loaded, its library is not there."""
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def leased_gpus(count: int) -> Iterator[tuple[str, ...]]:
     To be entered before torch looks for GPUs. While other jobs of this user hold too many, it waits, and says so. The
     system frees a GPU when its holder ends in whatever way. Without `nvidia-smi` nothing is leased, and by a process
     that helps another with a training neither: what that one leased is all that it sees. Raises UserError where the
-    machine has fewer.
+    machine has fewer, or `nvidia-smi` fails.
     """
     devices = visible_devices() if count and not is_helper() else {}
     if not devices:
@@ -54,8 +56,8 @@ def leased_gpus(count: int) -> Iterator[tuple[str, ...]]:
 
 def visible_devices() -> dict[str, str]:
     """What `CUDA_VISIBLE_DEVICES` may be set to, to see one device alone, and that device's lasting name (UUID)."""
-    uuids = _uuids()
     told = os.environ.get(VISIBLE)
+    uuids = [] if told == "" else _uuids()
     if told is None or not uuids:
         return {uuid: uuid for uuid in uuids}
     found: dict[str, str] = {}
@@ -76,13 +78,37 @@ def _named_by(token: str, uuids: list[str]) -> list[str]:
 
 def _uuids() -> list[str]:
     """Devices of this machine by UUID: the parts of a GPU that is divided (MIG), else the GPU."""
-    try:
-        text = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
+    text = _listing()
     found: list[tuple[bool, str]] = [(line["part"].startswith(" "), line["uuid"]) for line in LISTED.finditer(text)]
+    if not found:
+        return []
     divided = [after[0] and not part for (part, _), after in zip(found, [*found[1:], (False, "")], strict=True)]
     return [uuid for (_, uuid), whole in zip(found, divided, strict=True) if not whole]
+
+
+def _listing() -> str:
+    """What `nvidia-smi -L` says; nothing where it is not, or says that there is no GPU.
+
+    Raises UserError where it fails otherwise, as when a GPU was lost: jobs that lease none would all take the first.
+    """
+    try:
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=60)
+    except FileNotFoundError:
+        return ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _unknown(str(error)) from None
+    if done.returncode in WITHOUT_DRIVER or "No devices were found" in done.stdout:
+        return ""
+    if done.returncode:
+        raise _unknown(f"exit code {done.returncode}, {done.stdout} {done.stderr}")
+    return done.stdout
+
+
+def _unknown(why: str) -> UserError:
+    return UserError(
+        f"nvidia-smi -L: {' '.join(why.split())}; which GPUs there are is not known, so none can be leased: repair it, "
+        f"or go on without GPUs by `{VISIBLE}=` before the command"
+    )
 
 
 def _free(devices: dict[str, str], count: int) -> dict[str, FileLock]:
