@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from tvqsr.fetch.progress import Steps
+from tvqsr.upscale.grid import grid, tiles_of
 from tvqsr.upscale.padding import padded
-from tvqsr.upscale.tiles import grid, tiled, tiles_of
+from tvqsr.upscale.tiles import tiled
 
 
 def quietly(total: int) -> Steps:

@@ -29,7 +29,7 @@ IN_MAIN = MemoryError("Unable to allocate 500. GiB for an array")
 OF_A_GPU = ("gpus: 0", "CUDA_VISIBLE_DEVICES", "on the CPU", "--device")
 """What makes no sense where main memory ran out: that is what the CPU computes in."""
 ENTRY = ("bicubic", "photos_test")
-OWN = ("upscale", "large.png", "o.png", "--entry", "bicubic", "--tile", 64, "--run")
+OWN = ("upscale", "large.png", "o.png", "--entry", "bicubic", "--tile", 96, "--run")
 FOLDERS = ("score", "--sr", "a", "--hr", "a", "--protocol", "psnr_y", "--threads", 4)
 EXPLAIN = ("explain-score", "--sr", "a", "--hr", "a", "--reported", 30.1)
 MORE = "run it where there is more memory"
@@ -49,7 +49,7 @@ PLACES: list[tuple[str, Callable[[Plan], tuple[object, ...]], str | None, str]] 
         "`CUDA_VISIBLE_DEVICES=` before the command",
         MORE,
     ),
-    ("upscale.photos.tiled", lambda plan: (*OWN, plan.paths.root), "`--tile 48`", "smallest that make sense"),
+    ("upscale.photos.tiled", lambda plan: (*OWN, plan.paths.root), "`--tile 80`", "`--tile 64`, the smallest"),
     ("score.job.score_photos", lambda _: FOLDERS, "`--threads 2`", "`--threads 2`"),
     (
         "train.replay.replay",

@@ -14,6 +14,7 @@ from tvqsr.console import say
 from tvqsr.errors import UserError
 from tvqsr.gpus import VISIBLE, leased_gpus
 from tvqsr.shortage import told_out_of_memory
+from tvqsr.upscale.grid import TILE
 
 
 def add_own(steps: Any) -> None:
@@ -46,9 +47,10 @@ def add_own(steps: Any) -> None:
     upscale.add_argument(
         "--tile",
         type=_whole_number,
-        help="pixels a side of a photo that are upscaled at once (default: 192, some 1.3 GB of memory at the published "
-        "size; with Python, torch, the weights and 8 megapixels of output 2.6 GB in all); 0: the whole photo, whatever "
-        "memory that takes (some 2 GB per megapixel of output)",
+        default=TILE,
+        help="pixels a side of a photo that are upscaled at once (default: %(default)s: some 3 GB in all at the "
+        "published size, for 8 megapixels of output, too); a network's windows set the least, 128 at the published "
+        "size; 0: the whole photo, whatever memory that takes (some 2 GB per megapixel of output)",
     )
     _add_efficiency(steps)
     _add_overlap(steps)
@@ -138,24 +140,11 @@ def _efficiency(options: argparse.Namespace) -> None:
 def _upscale(options: argparse.Namespace) -> None:
     plan = stored(options.run)
     plan.entry(options.entry)
-    from tvqsr.efficiency.advice import for_tiles
     from tvqsr.upscale.photos import upscale_photos
-    from tvqsr.upscale.tiles import TILE
 
-    tile = TILE if options.tile is None else options.tile
-    devices = leased_gpus(plan.preset.runtime.gpus)
-    with devices, told_out_of_memory(lambda short: for_tiles(short, tile, _longest(options.photo))):
-        for line in upscale_photos(plan, options.entry, options.seed, options.photo, options.output, tile):
+    with leased_gpus(plan.preset.runtime.gpus):
+        for line in upscale_photos(plan, options.entry, options.seed, options.photo, options.output, options.tile):
             say(line)
-
-
-def _longest(place: Path) -> int:
-    """The longest side of a photo, or of those of a folder."""
-    from tvqsr.data.images import stored_size
-    from tvqsr.plan.folders import named_images
-
-    photos = named_images(place).values() if place.is_dir() else [place]
-    return max(max(stored_size(photo)) for photo in photos)
 
 
 def _score(options: argparse.Namespace) -> None:

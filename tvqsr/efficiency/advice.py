@@ -11,9 +11,12 @@ from tvqsr.plan import Plan, Run
 from tvqsr.plan.degradation import Degradation
 from tvqsr.plan.training import Training
 from tvqsr.shortage import Shortage
+from tvqsr.upscale.grid import grid
 
 LAST = "in last_phase "
 """Before what is told of a training's last phase; before what is told of the one ahead of it, nothing."""
+ROUND = 16
+"""What tiles that are advised are multiples of, beside what the network wants."""
 PRESET_GPUS = "`--config 'runtime={gpus: 0}'`"
 PRESET_THREADS = "lower `--config 'runtime={{threads: {}}}'`"
 
@@ -108,14 +111,19 @@ def _fitting(needs: Needs, failed: tuple[int, int], limit: float, multiple: int)
     return next(((1, side) for side in smaller if needs(1, side) <= limit), None)
 
 
-def for_tiles(short: Shortage, tile: int, longest: int) -> str:
-    """The tile with which a photo should fit: memory goes with its area. `tile` is 0 for the whole photo."""
-    side = min(tile, longest) if tile else longest
-    smaller = int(side * math.sqrt(short.share)) // 16 * 16
-    if smaller < 16:
-        return f"tiles of {side} pixels are the smallest that make sense; take a device with more memory"
-    of_now = f"--tile is {tile}" if tile else "the whole photo is done at once"
-    return f"{of_now}: give `--tile {smaller}` or less"
+def for_tiles(short: Shortage, tile: int, longest: int, multiple: int) -> str:
+    """The tile with which a photo of that longest side should fit: memory goes with its area.
+
+    `tile` is 0 for the whole photo; `multiple` is what the network wants of sides.
+    """
+    whole = tile == 0 or longest <= tile
+    side, least = longest if whole else grid(tile, multiple)[0], grid(1, multiple)[0]
+    of_now = "the whole photo is done at once" if tile == 0 else f"--tile is {tile}"
+    step = math.lcm(ROUND, multiple)
+    smaller = max(int(side * math.sqrt(short.share)) // step * step, least)
+    if smaller >= side:
+        return f"{of_now}, and tiles of {least} pixels are the smallest of this network; take a device with more memory"
+    return f"{of_now}: give `--tile {smaller}`" + (" or less" if smaller > least else ", the smallest of this network")
 
 
 def for_whole(short: Shortage, what: str, on_cpu: str, less: str = "") -> str:

@@ -12,10 +12,13 @@ import torch
 from tvqsr.console import say
 from tvqsr.contract import Upscaler
 from tvqsr.data.images import Pixels, read_image, to_pixels, write_png
+from tvqsr.efficiency.advice import for_tiles
 from tvqsr.errors import UserError
 from tvqsr.fetch.progress import Steps
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.plan.folders import named_images
+from tvqsr.shortage import told_out_of_memory
+from tvqsr.upscale.grid import grid
 from tvqsr.upscale.job import load_upscaler, to_unit
 from tvqsr.upscale.padding import padded
 from tvqsr.upscale.tiles import tiled
@@ -32,6 +35,8 @@ def upscale_photos(plan: Plan, entry_name: str, seed: int, source: Path, target:
     if not source.is_dir():
         read_image(source)
     model, device = load_upscaler(plan, entry, seed)
+    if tile and tile < (least := grid(tile, model.multiple)[0]):
+        say(f"--tile {tile}: tiles of {least} pixels are the smallest of this network, and are taken")
     for photo, output in pairs:
         started = time.perf_counter()
         pixels = _upscaled(model, device, photo, tile)
@@ -70,8 +75,9 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
 
 def _upscaled(model: Upscaler, device: torch.device, photo: Path, tile: int) -> Pixels:
     image = to_unit(read_image(photo), torch.device("cpu"))
-    with torch.inference_mode():
-        if tile == 0 or max(image.shape[-2:]) <= tile:
+    longest = max(image.shape[-2:])
+    with torch.inference_mode(), told_out_of_memory(lambda short: for_tiles(short, tile, longest, model.multiple)):
+        if tile == 0 or longest <= tile:
             unit = padded(model, image.to(device), model.multiple).cpu()
         else:
             on_device = partial(_on, model, device)
