@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,9 @@ OTHERS = {
 
 
 def changed(content: dict[str, Any]) -> None:
-    """A codebook of running averages that waits, a GAN term that waits, and no dropout: its masks repeat in a share."""
+    """A codebook of running averages that waits, and a GAN term that waits."""
     waiting = {"quantizer": "vq_ema", "quantize_from": 2, "gan_start": 2}
     content["methods"]["vq"]["tokenizer"]["settings"].update(waiting)
-    content["methods"]["lar_sr"]["lar"]["settings"].update(dropout=0.0)
 
 
 def half_as_long(content: dict[str, Any]) -> None:
@@ -91,6 +91,12 @@ def test_two_processes_learn_what_one_does(photos: Path, preset: Preset, tmp_pat
 def test_every_stage_learns_the_same_in_two_processes(photos: Path, preset: Preset, tmp_path: Path) -> None:
     stages = [f"{method}.{stage}" for method, stages in OTHERS.items() for stage in stages]
     both_ways(stages, preset(changed), photos, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_librarys_entropy_is_of_the_whole_batch(photos: Path, preset: Preset, tmp_path: Path) -> None:
+    lfq = preset(lambda content: content["methods"]["vq"]["tokenizer"]["settings"].update(quantizer="lfq"))
+    both_ways(["vq.tokenizer"], lfq, photos, tmp_path)
 
 
 @pytest.mark.long
@@ -188,3 +194,39 @@ def test_processes_end_together_and_a_rerun_goes_on(
     record = json.loads((workspace / plan.paths.run_record(run.name, 0)).read_text())
     assert record["processes"] == 2
     assert record["images_per_second"] > 0
+
+
+@pytest.mark.slow
+def test_a_helper_does_not_outlive_a_first_that_is_killed_before_they_are_connected(
+    preset: Preset, tvqsr: Command, workspace: Path
+) -> None:
+    plan = Plan.load(str(preset(lambda content: content["runtime"].update(processes=2))))
+    run = next(run for run in plan.runs.values() if (run.method.name, run.stage) == ("vq", "tokenizer"))
+    assert tvqsr("record", "--preset", "mine.yaml").returncode == 0
+    assert tvqsr("prepare", plan.paths.root, "photos_train").returncode == 0
+    command = [sys.executable, "-m", "tvqsr", "train", str(plan.paths.root), run.name]
+    with subprocess.Popen(command, cwd=workspace, stderr=subprocess.DEVNULL) as first:
+        while not (helpers := helpers_of(first.pid)):
+            assert first.poll() is None
+            time.sleep(0.02)
+        first.kill()
+    assert ended(helpers[0])
+
+
+def helpers_of(first: int) -> list[int]:
+    """Its children that Fabric started; another may have ended meanwhile."""
+    found = []
+    for child in map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split()):
+        with suppress(OSError):
+            if b"LOCAL_RANK=1" in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+                found.append(child)
+    return found
+
+
+def test_each_process_has_its_own_threads() -> None:
+    """Snakemake tells a job, by OMP_NUM_THREADS, the threads of all its processes."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "6"}
+    command = [sys.executable, "-m", "tests.threads", "2", "3"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["3", "3"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tvqsr.nn.across import BatchNorm2d
+from tvqsr.nn.across import BatchNorm2d, Dropout
 
 PATCH = 4
 POSITIONS = PATCH**2
@@ -41,7 +41,7 @@ class ResBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.body = nn.Sequential(
             *(nn.Conv2d(in_channels, in_channels, 3, padding=1), nn.ReLU(), BatchNorm2d(in_channels)),
             nn.Conv2d(in_channels, out_channels, 3, padding=1),
@@ -90,7 +90,7 @@ class Gate(nn.Module):
         self.within = nn.ModuleList(ResBlock(channels, channels, dropout) for _ in range(POSITIONS))
         self.across = nn.ModuleList(
             nn.Sequential(
-                *(nn.Conv2d((i + 1) * channels, channels, 1), nn.Dropout(dropout), nn.ELU()),
+                *(nn.Conv2d((i + 1) * channels, channels, 1), Dropout(dropout), nn.ELU()),
                 nn.Conv2d(channels, channels, 1),
             )
             for i in range(POSITIONS)

@@ -81,6 +81,17 @@ class _Gathered(torch.autograd.Function):
         return sum_over_processes(gradient).chunk(processes())[distributed.get_rank()]
 
 
+class Dropout(nn.Dropout):
+    """torch's dropout, whose mask is drawn for the whole batch: all processes are in one random state."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (its name upstream)
+        if processes() == 1 or not self.training:
+            return super().forward(input)
+        size, rank = len(input), distributed.get_rank()
+        mask: Tensor = super().forward(input.new_ones(processes() * size, *input.shape[1:]))
+        return input * mask[rank * size : (rank + 1) * size]
+
+
 class BatchNorm2d(nn.BatchNorm2d):
     """torch's batch norm, of the whole batch where its processes hold shares: on the CPU as well as on GPUs.
 

@@ -108,7 +108,7 @@ class Runtime(Strict):
     """1: such a job takes a GPU where there is one; 0: it stays on the CPU."""
     processes: Annotated[int, Field(ge=1)] = 1
     """Processes that a training is spread over, each with an equal share of every batch, `threads`, and with `gpus: 1`
-    a GPU of its own. What is computed stays the same but for rounding, and that dropout repeats its masks."""
+    a GPU of its own. What is computed stays the same but for rounding."""
     job_hours: Annotated[Number, Field(gt=0)] = 24.0
     """Most that a training asks a cluster for at a time: one that takes longer goes on in its next attempt."""
     compile: bool = False

@@ -7,6 +7,7 @@ the whole batch is in `tvqsr/nn/across.py`.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import signal
 import sys
@@ -25,6 +26,8 @@ from tvqsr.errors import UserError
 from tvqsr.plan.preset import Runtime
 from tvqsr.train.guard import NotFiniteError
 
+FIRST = "TVQSR_FIRST_PROCESS"
+"""The process that the others help, for them."""
 PARENT_DEATH_SIGNAL = 1
 """`PR_SET_PDEATHSIG` of Linux's prctl."""
 
@@ -42,16 +45,27 @@ def launched(runtime: Runtime, precision: Literal["32-true", "bf16-mixed"]) -> F
         # A job of a cluster is one task there, whose processes are its own business.
         plugins=[LightningEnvironment()],
     )
-    fabric.launch()
     if is_helper():
         _end_with_the_first()
+    else:
+        os.environ[FIRST] = str(os.getpid())
+    fabric.launch()
+    if runtime.processes > 1:
+        # Snakemake tells all of them the threads of the whole job.
+        torch.set_num_threads(runtime.threads)
     return fabric
 
 
 def _end_with_the_first() -> None:
-    """A helper is killed with the process that started it, where Linux can: it would wait for it for half an hour."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    """A helper is killed with the process that started it, where Linux can: it would wait for it for half an hour.
+
+    Before they are connected, too, where a process that was killed leaves its GPU to others at once.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != int(os.environ[FIRST]):
+        raise SystemExit("the process that this one was to help is gone")
 
 
 @contextmanager

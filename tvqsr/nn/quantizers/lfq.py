@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import torch
 from torch import Tensor
-from vector_quantize_pytorch import LFQ
+from vector_quantize_pytorch import LFQ, lookup_free_quantization
 
 from tvqsr.contract import Codebook, Indices
-from tvqsr.errors import UserError
-from tvqsr.nn.across import processes
+from tvqsr.nn.across import mean_over_processes
 from tvqsr.nn.quantize import Quantized, Quantizer, maps_of, rows_of
 
 
@@ -37,10 +38,9 @@ class LookupFreeQuantizer(Quantizer):
             return self.quantize(features.float(), None).indices
 
     def quantize(self, features: Tensor, step: int | None) -> Quantized:
-        if processes() > 1:
-            # vector-quantize-pytorch 1.32.0 drops the result of the all-reduce of its mean entropy.
-            raise UserError("quantizer: `lfq` trains in one process; set `runtime: {processes: 1}`")
         # The library asks the module's mode whether it trains; a frozen tokenizer inside a training stage does not.
         self.signs.train(step is not None)
-        codes, indices, loss = self.signs(rows_of(features)[None], inv_temperature=100.0)
+        # vector-quantize-pytorch 1.32.0 drops the result of its all-reduce of the mean over processes.
+        with patch.object(lookup_free_quantization, "maybe_distributed_mean", mean_over_processes):
+            codes, indices, loss = self.signs(rows_of(features)[None], inv_temperature=100.0)
         return Quantized(maps_of(codes[0], features), (maps_of(indices[0].long(), features),), loss)
