@@ -246,7 +246,34 @@ def test_a_photo_damaged_behind_its_header_is_left_out_of_the_batch(
     batch = sampler.batch(0).hr
     assert all(np.array_equal(hr.numpy(), good) or np.array_equal(hr.numpy(), good[:, :, ::-1]) for hr in batch)
     assert torch.equal(sampler.batch(0).hr, batch)
-    assert "left out of a batch: " in capsys.readouterr().err
-    (folder / "good.png").write_bytes(b"")
+    assert capsys.readouterr().err.count("left out of every batch: ") == 1
+
+
+def test_a_photo_that_vanished_or_changed_since_is_not_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("one", "two"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+            folder / f"{name}.png"
+        )
+    prepare(DatasetSpec(folder=str(folder), store="files"), tmp_path / "files", True, print)
+    sampler = CropSampler(tmp_path / "files", training(64, 8), seed=0, with_lr=False)
+    (folder / "one.png").rename(folder / "elsewhere")
+    with pytest.raises(UserError, match=r"one\.png: a photo to train on cannot be read any more \(No such file"):
+        sampler.batch(0)
+    (folder / "one.png").write_bytes((folder / "elsewhere").read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"one\.png: a photo to train on has 2000 bytes and had \d{5} when"):
+        sampler.batch(0)
+
+
+def test_where_all_photos_are_damaged_the_training_stops(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(folder / "torn.png")
+    (folder / "torn.png").write_bytes((folder / "torn.png").read_bytes()[:2000])
+    prepare(DatasetSpec(folder=str(folder), store="files"), tmp_path / "files", True, print)
+    sampler = CropSampler(tmp_path / "files", training(64, 8), seed=0, with_lr=False)
+    sampler.left_out = tmp_path / "state" / "left_out.txt"
     with pytest.raises(UserError, match="drawn one after the other cannot be read"):
         sampler.batch(0)
+    assert sampler.left_out.read_text() == "torn\n"

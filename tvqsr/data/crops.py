@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tvqsr.console import say
+from tvqsr.console import say_oneself
 from tvqsr.data.area import area_resize
 from tvqsr.data.images import Pixels
 from tvqsr.data.resize import resize
-from tvqsr.data.store import Photo, open_store
+from tvqsr.data.store import Photo, UndecodableError, open_store
 from tvqsr.errors import UserError
 from tvqsr.plan.training import Training
 
@@ -47,6 +47,10 @@ class CropSampler:
         self.share, self.shares = 0, 1
         self.whole: set[str] = set()
         """Photos whose pixels were compared with the manifest."""
+        self.damaged: set[str] = set()
+        """Photos that could not be decoded."""
+        self.left_out: Path | None = None
+        """Where their names are noted, by whichever process meets them."""
         self.paired = with_lr and training.degradation == "prepared"
         self.makes_lr = with_lr and not self.paired
         if self.paired:
@@ -113,16 +117,27 @@ class CropSampler:
     def _readable(self, random: np.random.Generator) -> tuple[Photo, Pixels]:
         """A random photo. One that turns out damaged does not end a training of days: another is drawn, and it is said.
 
-        Raises UserError if one after the other is damaged.
+        Raises UserError if one after the other is damaged, or one has changed since the set was prepared.
         """
         for _ in range(ATTEMPTS):
             photo = self.photos[random.integers(len(self.photos))]
             self._check_once(photo)
             try:
                 return photo, photo.hr()
-            except UserError as error:
-                say(f"left out of a batch: {error}")
+            except UndecodableError as error:
+                self._leave_out(photo, error)
         raise UserError(f"{ATTEMPTS} photos drawn one after the other cannot be read; see the lines above")
+
+    def _leave_out(self, photo: Photo, error: UndecodableError) -> None:
+        """Say it once in each process that reads, and note it for all of them."""
+        if photo.name in self.damaged:
+            return
+        self.damaged.add(photo.name)
+        say_oneself(f"left out of every batch: {error}")
+        if self.left_out:
+            self.left_out.parent.mkdir(parents=True, exist_ok=True)
+            with self.left_out.open("a", encoding="utf-8") as file:
+                file.write(f"{photo.name}\n")
 
     def _check_once(self, photo: Photo) -> None:
         """Refuse a photo of the store that changed: when it is first drawn, so that no training waits for all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,12 @@ def read_image(path: Path) -> Pixels:
     naming the file.
     """
     with _opened(path) as image:
+        return _as_rgb(ImageOps.exif_transpose(image), path)
+
+
+def decoded(content: bytes, path: Path) -> Pixels:
+    """As `read_image`, of a photo's file that was read already; `path` is for errors."""
+    with _opened(path, content) as image:
         return _as_rgb(ImageOps.exif_transpose(image), path)
 
 
@@ -71,10 +78,10 @@ def listed(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
     """A photo of a clear kind; whatever goes wrong with it while it is open is told as UserError."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path if content is None else BytesIO(content)) as image:
             _refuse_unclear(image, path)
             yield image
     except FileNotFoundError:

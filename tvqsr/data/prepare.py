@@ -118,7 +118,8 @@ def _list_files(photos: Photos, report: Report) -> tuple[Described, list[dict[st
         except UserError as error:
             left_out.append({"name": name, "why": str(error)})
             continue
-        images.append({"name": name, "path": str(file.resolve()), "height": height, "width": width})
+        size = {"height": height, "width": width, "bytes": file.stat().st_size}
+        images.append({"name": name, "path": str(file.resolve()), **size})
     if left_out:
         report(f"{len(left_out)} photos left out, the first: {left_out[0]['why']}")
     if not images:

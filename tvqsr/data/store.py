@@ -14,11 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from tvqsr.data.images import Pixels, read_image, stored_size
+from tvqsr.data.images import Pixels, decoded, stored_size
 from tvqsr.errors import UserError
 from tvqsr.files import read_json, written_beside
 
 HR_FILE, LR_FILE = "hr.u8", "lr.u8"
+
+
+class UndecodableError(Exception):
+    """A photo's file is damaged behind its header, and was so from the first: the same for whoever reads it."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Photo:
     path: Path | None = None
     sha256: str | None = None
     """Of the memory-mapped pixels."""
+    length: int | None = None
+    """Of the file, in bytes."""
 
     def check(self) -> None:
         """Raise UserError for memory-mapped pixels that are not those of the manifest."""
@@ -45,10 +51,33 @@ class Photo:
             )
 
     def hr(self) -> Pixels:
+        """Raises UndecodableError for a file that is what it was when it was listed, but no whole image.
+
+        UserError for one that is not: what is drawn then must not depend on when it was looked for.
+        """
         if self.pixels:
             return self.pixels[0]
         assert self.path
-        return read_image(self.path)
+        content = self._content(self.path)
+        try:
+            return decoded(content, self.path)
+        except UserError as error:
+            raise UndecodableError(str(error)) from None
+
+    def _content(self, path: Path) -> bytes:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"{path}: a photo to train on cannot be read any more ({error.strerror}); once it can be, run the same "
+                f"command to go on from the last checkpoint"
+            ) from None
+        if self.length not in (None, len(content)):
+            raise UserError(
+                f"{path}: a photo to train on has {len(content)} bytes and had {self.length} when it was prepared; "
+                f"bring it back, or delete the set's manifest.json and run snakemake again"
+            )
+        return content
 
 
 def check_disk(folder: Path, photos: Collection[Path], multiple: int, scale: int) -> None:
@@ -97,7 +126,7 @@ def open_store(folder: Path) -> tuple[list[Photo], int]:
         raise UserError(f"{folder}: was prepared for testing, not for training")
     images, scale = manifest["images"], manifest["scale"]
     if manifest["declared"]["store"] == "files":
-        return [Photo(image["name"], path=Path(image["path"])) for image in images], scale
+        return [Photo(image["name"], path=Path(image["path"]), length=image.get("bytes")) for image in images], scale
     total = sum(3 * image["height"] * image["width"] for image in images)
     hr, lr = (_mapped(folder, folder / name, size) for name, size in ((HR_FILE, total), (LR_FILE, total // scale**2)))
     photos, start = [], 0

@@ -44,16 +44,18 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
 
 def _train(plan: Plan, run: Run, seed: int, folder: Path) -> None:
     refuse_again(folder, lambda: training_key(plan, run, seed))
-    sampler, started = crops_of(plan, run, seed), time.perf_counter()
-    arguments = fitting(plan, run, seed, sampler) | {"key": training_key(plan, run, seed)}
+    sampler, started, key = crops_of(plan, run, seed), time.perf_counter(), training_key(plan, run, seed)
+    sampler.left_out = folder / "state" / f"left_out-{key[:12]}.txt"
+    arguments = fitting(plan, run, seed, sampler) | {"key": key}
     try:
         with together(arguments["label"], arguments["runtime"]):
             result = fit(**arguments)
     except NotFiniteError as error:
-        kept = keep(error, run.name, seed, arguments["key"], arguments["state"], sampler, plan.preset.runtime.processes)
+        kept = keep(error, run.name, seed, key, arguments["state"], sampler, plan.preset.runtime.processes)
         raise UserError(f"{error}; `tvqsr replay {folder}` does that step again and tells more ({kept})") from None
     _write_curve(folder / "curve.csv", result.curve)
     record = _record(run, seed, _inputs(plan, run, seed), result, time.perf_counter() - started)
+    record["photos_left_out"] = _lines(sampler.left_out)
     save_run(folder, result.weights, run.name, record)
     forget(arguments["state"])
 
@@ -86,6 +88,11 @@ def _inputs(plan: Plan, run: Run, seed: int) -> dict[str, str]:
     """SHA-256 of the photos' manifest and of the weights that a run reads."""
     weights = {name: sha256(plan.paths.weights(need.name, seed)) for name, need in run.needs.items()}
     return {"data": sha256(plan.paths.manifest(run.dataset)), **weights}
+
+
+def _lines(path: Path) -> list[str]:
+    """The different lines of a file that there may be, in order: several processes and attempts wrote it."""
+    return sorted(set(path.read_text(encoding="utf-8").splitlines())) if path.is_file() else []
 
 
 def _write_curve(path: Path, rows: list[dict[str, float]]) -> None:
