@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -23,9 +24,11 @@ from tests.benchmarks.alone import alone
 from tests.benchmarks.measure import PLAIN, allowed_tf32, in_turns, made_plain, relative
 from tests.benchmarks.memory import Memory, peak_alone
 from tests.benchmarks.profiled import profiled
+from tests.benchmarks.seams import largest_step, seams
 from tests.benchmarks.training import CPU_CROPS, STAGES, Step, Switches, crops, new_stage, variants
 from tests.held import Fatal, Held
 from tvqsr.contract import Stage
+from tvqsr.data.images import write_png
 from tvqsr.nn.blocks import GroupNorm
 from tvqsr.nn.linear import Linear
 from tvqsr.nn.perceptual import PerceptualLoss
@@ -181,6 +184,27 @@ def test_a_large_image_has_its_memory_and_a_verdict() -> None:
     assert found[PLAIN]["relative_difference"] == 0 < found["ours"]["relative_difference"]
 
 
+def test_a_seam_is_a_step_that_a_whole_row_or_column_makes() -> None:
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 400, 600) * 20 / 255
+    assert largest_step(image) < 2
+    for whole_length in (image[..., 250:], image[..., 130:, :]):
+        seamed = image.clone()
+        seamed[..., -whole_length.shape[-2] :, -whole_length.shape[-1] :] += 5 / 255
+        assert largest_step(seamed) == pytest.approx(5, abs=1.5)
+
+
+def test_photos_beyond_a_tile_are_held_against_the_whole(results: Path, tmp_path: Path) -> None:
+    for name, sides in (("large", (150, 90)), ("small", (40, 60))):
+        pixels = np.random.default_rng(0).integers(0, 256, (*sides, 3), dtype=np.uint8)
+        write_png(tmp_path / "photos" / f"{name}.png", pixels)
+    (found,) = seams(results, "bicubic", tmp_path / "photos", tile=64)
+    (row,) = found["photos"]
+    assert (row["photo"], row["lr"]) == ("large", [150, 90])
+    # What bicubic looks at is nearer than tiles overlap.
+    assert row["rms_difference"] < 0.1 and row["largest_step"] < 1e-3 < row["own_step"]
+
+
 @pytest.fixture
 def _quick_collections() -> Iterator[None]:
     """What other tests imported and made is not looked through each time memory is measured."""
@@ -209,7 +233,7 @@ def test_one_command_prints_and_writes(
     monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
     benchmarks.main()
     out = capsys.readouterr().out
-    assert "vector-quantize-pytorch" in out and "quality: give a finished run with --run" in out
+    assert "vector-quantize-pytorch" in out and "quality: left out without --run" in out
     written = json.loads((tmp_path / "search.json").read_text())
     assert written["made_by"]["machine"]["cores"] > 0
     assert [row["ways"]["ours"]["wrong"] for row in written["search"]] == [0] * 4

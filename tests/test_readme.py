@@ -28,9 +28,11 @@ def test_the_two_commands_are_there() -> None:
     assert "uv run pytest" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README))))
-def test_every_link_leads_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("file", [ROOT / "README.md", ROOT / "results" / "README.md"], ids=["README", "results"])
+def test_every_link_leads_somewhere(file: Path) -> None:
+    links = set(re.findall(r"\]\((?!https?:)([^)#]+)\)", file.read_text(encoding="utf-8")))
+    assert links
+    assert [link for link in sorted(links) if not (file.parent / link).exists()] == []
 
 
 def test_every_command_line_is_valid() -> None:

@@ -23,13 +23,16 @@ from tests.benchmarks.inference import inference
 from tests.benchmarks.large import SIDES, large
 from tests.benchmarks.profiled import profiled
 from tests.benchmarks.quality import quality
+from tests.benchmarks.seams import seams
 from tests.benchmarks.search import TOKENS, search
 from tests.benchmarks.training import CPU_CROPS, STAGES, crops, training
 from tvqsr.files import write_json
 from tvqsr.plan.paths import BENCHMARKS
 from tvqsr.provenance import provenance
 
-PARTS = ("search", "inference", "training", "profile", "large", "quality")
+PARTS = ("search", "inference", "training", "profile", "large", "quality", "seams")
+GIVEN = {"quality": ("run",), "seams": ("run", "photos")}
+"""Options that a part is left out without."""
 
 
 def main() -> None:
@@ -43,8 +46,8 @@ def main() -> None:
     with TemporaryDirectory() as cache:
         parts = _parts(options, device, compiled_code(options, device, Path(cache)))
         for part in options.only:
-            if part == "quality" and options.run is None:
-                print("quality: give a finished run with --run\n")
+            if lacking := [f"--{name}" for name in GIVEN.get(part, ()) if getattr(options, name) is None]:
+                print(f"{part}: left out without {' and '.join(lacking)}\n")
                 continue
             try:
                 result = parts[part]()
@@ -79,7 +82,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--crop", type=int, help="side of their HR (default: likewise)")
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of the search")
     parser.add_argument("--sides", type=int, nargs="+", default=SIDES, help="of the large LR images")
-    parser.add_argument("--run", type=Path, help="finished run, for what bf16 does to its images")
+    parser.add_argument("--run", type=Path, help="finished run, for what bf16 and tiles do to its images")
+    parser.add_argument("--photos", type=Path, help="folder of large ones, for what tiles do to them")
     parser.add_argument("--entry", default="tvqrap", help="of that run")
     compiled = parser.add_mutually_exclusive_group()
     compiled.add_argument(
@@ -110,6 +114,7 @@ def _parts(options: argparse.Namespace, device: torch.device, compiled: Path | N
         "profile": lambda: [stage for size in options.sizes for stage in profiled(device, rounds, size, stages(size))],
         "large": lambda: [large(device, side) for side in options.sides],
         "quality": lambda: quality(options.run, options.entry),
+        "seams": lambda: seams(options.run, options.entry, options.photos),
     }
 
 

@@ -17,7 +17,8 @@ from tests.benchmarks.measure import PLAIN, told_memory, wait
 from tests.benchmarks.memory import Memory, forget_peak, peak_held
 from tvqsr.data.images import to_pixels
 from tvqsr.fetch.progress import Steps
-from tvqsr.upscale.tiles import TILE, tiled
+from tvqsr.upscale.grid import TILE
+from tvqsr.upscale.tiles import tiled
 
 SIDES = (512, 724)
 """Of the LR image: 4.2 and 8.4 megapixels of output."""
@@ -54,7 +55,7 @@ def _one(switches: Switches, device: torch.device, side: int, tile: int, threads
     except OSError:
         reason = "this system does not let a process reset its peak memory, as Linux does"
     started = time.perf_counter()
-    unit = tiled(partial(_on, way, device), image, way.model.multiple, tile, _silent)
+    unit = tiled(partial(_on, way, device), image, way.model.multiple, tile, silent)
     to_pixels(unit[0].permute(1, 2, 0).numpy())
     wait(device)
     seconds = time.perf_counter() - started
@@ -75,7 +76,7 @@ def _on(way: Way, device: torch.device, part: Tensor) -> Tensor:
     return way(part.to(device))
 
 
-def _silent(total: int) -> Steps:
+def silent(total: int) -> Steps:
     return Steps("tile", total, lambda _: None)
 
 
