@@ -82,14 +82,16 @@ class _Gathered(torch.autograd.Function):
 
 
 class Dropout(nn.Dropout):
-    """torch's dropout, whose mask is drawn for the whole batch: all processes are in one random state."""
+    """torch's dropout, whose mask is drawn for the whole batch: all processes are in one random state.
+
+    In the batch's order, too: torch draws in that of memory, so that a share laid out otherwise would have other masks.
+    """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (its name upstream)
-        if processes() == 1 or not self.training:
-            return super().forward(input)
-        size, rank = len(input), distributed.get_rank()
-        mask: Tensor = super().forward(input.new_ones(processes() * size, *input.shape[1:]))
-        return input * mask[rank * size : (rank + 1) * size]
+        if not self.training:
+            return input
+        mask: Tensor = super().forward(input.new_ones(processes() * len(input), *input.shape[1:]))
+        return input * (mask if processes() == 1 else mask.chunk(processes())[distributed.get_rank()])
 
 
 class BatchNorm2d(nn.BatchNorm2d):
