@@ -140,7 +140,8 @@ def test_without_gpus_or_without_wanting_one_nothing_is_leased(machine: Path, mo
         assert none == ()
         assert "CUDA_VISIBLE_DEVICES" not in os.environ
     (machine.parent / "bin" / "nvidia-smi").unlink()
-    monkeypatch.setenv("PATH", str(machine.parent / "bin"))
+    # A last entry that is no folder: then a command that is not there is told as another error than that.
+    monkeypatch.setenv("PATH", f"{machine.parent / 'bin'}:{machine}")
     with leased_gpus(1) as none:
         assert none == ()
 

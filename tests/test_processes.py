@@ -143,8 +143,8 @@ def test_a_loss_that_is_not_finite_in_one_share_stops_both(
 
 
 def ended(process: int) -> bool:
-    """Whether a process is gone, or waits for nothing but to be taken note of; within half a minute."""
-    for _ in range(300):
+    """Whether a process is gone, or waits for nothing but to be taken note of; within two minutes."""
+    for _ in range(1200):
         try:
             if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return True

@@ -11,5 +11,8 @@ from tvqsr.train.processes import launched
 
 if __name__ == "__main__":
     processes, threads = map(int, sys.argv[1:])
-    launched(Runtime(threads=threads, gpus=0, processes=processes), "32-true")
+    fabric = launched(Runtime(threads=threads, gpus=0, processes=processes), "32-true")
     sys.stdout.write(f"{torch.get_num_threads()}\n")
+    sys.stdout.flush()
+    # The first ends its helpers when it ends.
+    fabric.barrier()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -91,10 +92,10 @@ def _listing() -> str:
 
     Raises UserError where it fails otherwise, as when a GPU was lost: jobs that lease none would all take the first.
     """
+    if shutil.which("nvidia-smi") is None:
+        return ""
     try:
         done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=60)
-    except FileNotFoundError:
-        return ""
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _unknown(str(error)) from None
     if done.returncode in WITHOUT_DRIVER or "No devices were found" in done.stdout:

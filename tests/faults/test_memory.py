@@ -16,6 +16,8 @@ from tests.untrained import run_of
 from tvqsr.efficiency.advice import for_tiles, for_training
 from tvqsr.efficiency.fresh import fresh_run
 from tvqsr.efficiency.training import training_memory
+from tvqsr.nn.perceptual import PerceptualLoss
+from tvqsr.nn.vgg_loss import VggLoss
 from tvqsr.plan import Plan
 from tvqsr.shortage import Shortage, is_out_of_memory, shortage
 from tvqsr.upscale.grid import grid
@@ -175,17 +177,32 @@ def test_more_gpus_are_not_named_where_some_batch_cannot_be_shared(preset: Calla
 
 def test_tiles_shrink_with_the_root_of_the_memory() -> None:
     half = Shortage(16 * GIB, 8 * GIB, "GPU")
-    assert for_tiles(half, 192, 1000, 1) == "--tile is 192: give `--tile 128` or less"
-    assert for_tiles(half, 0, 1000, 1) == "the whole photo is done at once: give `--tile 656` or less"
-    assert for_tiles(half, 2000, 1000, 1) == "--tile is 2000: give `--tile 656` or less"
+    assert for_tiles(half, 192, (1000, 1000), 1) == "--tile is 192: give `--tile 128` or less"
+    assert for_tiles(half, 0, (1000, 1000), 1) == "the whole photo is done at once: give `--tile 656` or less"
+    assert for_tiles(half, 2000, (1000, 1000), 1) == "--tile is 2000: give `--tile 656` or less"
+    # What a tile saves of a long photo's area, it saves of one side until it is as small as the other.
+    assert for_tiles(half, 0, (6000, 1000), 1) == "the whole photo is done at once: give `--tile 2688` or less"
+    assert for_tiles(half, 0, (4000, 6000), 1) == "the whole photo is done at once: give `--tile 3280` or less"
 
 
 @pytest.mark.parametrize("multiple", [1, 8, 24, 64])
 def test_no_tile_is_advised_that_the_network_would_not_take(multiple: int) -> None:
     tile = 192
-    while "give `--tile " in (told := for_tiles(Shortage(16 * GIB, 12 * GIB, "GPU"), tile, 1000, multiple)):
+    while "give `--tile " in (told := for_tiles(Shortage(16 * GIB, 12 * GIB, "GPU"), tile, (1000, 900), multiple)):
         advised = int(told.split("--tile ")[2].split("`")[0])
         assert grid(advised, multiple)[0] == advised < grid(tile, multiple)[0]
         tile = advised
     assert f"tiles of {tile} pixels are the smallest" in told
     assert grid(tile - 1, multiple)[0] == tile
+
+
+@pytest.mark.parametrize("network", ["lpips.LPIPS", "torchvision.models.vgg19"])
+def test_memory_that_runs_out_while_weights_are_read_is_not_the_files_fault(
+    network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(**_: object) -> None:
+        raise ON_GPU
+
+    monkeypatch.setattr(network, short)
+    with pytest.raises(type(ON_GPU)):
+        PerceptualLoss("alex", "plain") if "lpips" in network else VggLoss("conv1_2:1")

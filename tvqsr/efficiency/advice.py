@@ -111,16 +111,21 @@ def _fitting(needs: Needs, failed: tuple[int, int], limit: float, multiple: int)
     return next(((1, side) for side in smaller if needs(1, side) <= limit), None)
 
 
-def for_tiles(short: Shortage, tile: int, longest: int, multiple: int) -> str:
-    """The tile with which a photo of that longest side should fit: memory goes with its area.
+def for_tiles(short: Shortage, tile: int, sides: tuple[int, int], multiple: int) -> str:
+    """The tile with which a photo of these sides should fit: memory goes with its area.
 
     `tile` is 0 for the whole photo; `multiple` is what the network wants of sides.
     """
-    whole = tile == 0 or longest <= tile
-    side, least = longest if whole else grid(tile, multiple)[0], grid(1, multiple)[0]
-    of_now = "the whole photo is done at once" if tile == 0 else f"--tile is {tile}"
+    whole = tile == 0 or max(sides) <= tile
+    side, least = max(sides) if whole else grid(tile, multiple)[0], grid(1, multiple)[0]
+
+    def area(of: int) -> int:
+        return math.prod(min(of, length) for length in sides)
+
     step = math.lcm(ROUND, multiple)
-    smaller = max(int(side * math.sqrt(short.share)) // step * step, least)
+    lower = (of for of in range((side - 1) // step * step, least, -step) if area(of) <= short.share * area(side))
+    smaller = next(lower, least)
+    of_now = "the whole photo is done at once" if tile == 0 else f"--tile is {tile}"
     if smaller >= side:
         return f"{of_now}, and tiles of {least} pixels are the smallest of this network; take a device with more memory"
     return f"{of_now}: give `--tile {smaller}`" + (" or less" if smaller > least else ", the smallest of this network")

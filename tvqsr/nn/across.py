@@ -88,10 +88,14 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (its name upstream)
-        if not self.training:
+        if not self.training or self.p == 0:
             return input
-        mask: Tensor = super().forward(input.new_ones(processes() * len(input), *input.shape[1:]))
-        return input * (mask if processes() == 1 else mask.chunk(processes())[distributed.get_rank()])
+        shape = (processes() * len(input), *input.shape[1:])
+        kept = torch.empty(shape, dtype=torch.bool, device=input.device).bernoulli_(1 - self.p)
+        if processes() > 1:
+            # A copy, so that the other shares' are not held until the gradient.
+            kept = kept.chunk(processes())[distributed.get_rank()].clone()
+        return torch.where(kept, input / (1 - self.p), 0)
 
 
 class BatchNorm2d(nn.BatchNorm2d):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pickle import UnpicklingError
+
 from scipy.io.matlab import MatReadError
 
 from tvqsr.errors import UserError
@@ -45,9 +47,8 @@ def _why_not_by_pyiqa(protocol: Protocol, downloads: bool, device: str) -> str |
             with no_network():
                 protocol.load(device)
     except (*DAMAGED, *FAILURES) as error:
-        remedy = (
-            "" if downloads else "; allow downloads (`downloads: true` in the preset, `--download` of `tvqsr score`)"
-        )
+        allow = "; allow downloads (`downloads: true` in the preset, `--download` of `tvqsr score`)"
+        remedy = "" if downloads or isinstance(error, UnpicklingError) else allow
         name, why = protocol.name.removeprefix(PREFIX), why_not_loaded(error)
         return f"{ABSENT} or unfit: pyiqa cannot load `{name}` ({why}){remedy}"
     return None

@@ -44,9 +44,10 @@ def train(plan: Plan, run_name: str, seed: int) -> None:
 
 def _train(plan: Plan, run: Run, seed: int, folder: Path) -> None:
     refuse_again(folder, lambda: training_key(plan, run, seed))
-    sampler, started, key = crops_of(plan, run, seed), time.perf_counter(), training_key(plan, run, seed)
+    sampler, started = crops_of(plan, run, seed), time.perf_counter()
+    arguments = fitting(plan, run, seed, sampler)
+    key = arguments["key"] = training_key(plan, run, seed)
     sampler.left_out = folder / "state" / f"left_out-{key[:12]}.txt"
-    arguments = fitting(plan, run, seed, sampler) | {"key": key}
     try:
         with together(arguments["label"], arguments["runtime"]):
             result = fit(**arguments)

@@ -75,9 +75,10 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
 
 def _upscaled(model: Upscaler, device: torch.device, photo: Path, tile: int) -> Pixels:
     image = to_unit(read_image(photo), torch.device("cpu"))
-    longest = max(image.shape[-2:])
-    with torch.inference_mode(), told_out_of_memory(lambda short: for_tiles(short, tile, longest, model.multiple)):
-        if tile == 0 or longest <= tile:
+    sides = (image.shape[-2], image.shape[-1])
+    advice = partial(for_tiles, tile=tile, sides=sides, multiple=model.multiple)
+    with torch.inference_mode(), told_out_of_memory(advice):
+        if tile == 0 or max(sides) <= tile:
             unit = padded(model, image.to(device), model.multiple).cpu()
         else:
             on_device = partial(_on, model, device)
