@@ -41,6 +41,27 @@ def test_commands_keep_what_they_free(before: str, kept: bool) -> None:
     assert (anew < 0.1) if kept else (anew > 0.9)
 
 
+HELD = """
+from pathlib import Path
+from tvqsr.memory import give_back_freed_memory, keep_freed_memory
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+keep_freed_memory()
+pieces = [bytearray(b"1" * 2**20) for _ in range(300)]
+between = [pieces[0], pieces[150], pieces[299]]
+del pieces
+kept = held()
+give_back_freed_memory()
+print(kept - held())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_what_was_kept_can_be_given_back_though_some_between_is_in_use() -> None:
+    done = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 250
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is set on Linux alone")
 def test_an_older_glibc_is_given_the_most_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: dict[int, int] = {}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tvqsr.fetch.progress import Steps
+from tvqsr.memory import give_back_freed_memory
 from tvqsr.upscale.grid import grid, tiles_of
 from tvqsr.upscale.padding import reflect_to_multiple
 
@@ -24,6 +25,7 @@ def tiled(
 
     Where tiles overlap, their weights go linearly from one to the other. An image that fits into one tile is given as
     it is, padded. `steps` is asked, with their number, for what tells how far they are. The result is on the CPU.
+    Memory is that of a tile and of the result: what a tile freed is given back before the next.
     """
     height, width = image.shape[-2:]
     large = reflect_to_multiple(image, multiple)
@@ -41,6 +43,8 @@ def tiled(
         across = fade(columns, column, out.shape[-1], scale, side, overlap)
         there = total[..., top * scale :, left * scale :][..., : out.shape[-2], : out.shape[-1]]
         there += out * (down[:, None] * across)
+        del out
+        give_back_freed_memory()
         told.done()
     return total[..., : height * scale, : width * scale]
 
