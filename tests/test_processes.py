@@ -93,7 +93,7 @@ def test_every_stage_learns_the_same_in_two_processes(photos: Path, preset: Pres
     both_ways(stages, preset(changed), photos, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_librarys_entropy_is_of_the_whole_batch(photos: Path, preset: Preset, tmp_path: Path) -> None:
     lfq = preset(lambda content: content["methods"]["vq"]["tokenizer"]["settings"].update(quantizer="lfq"))
     both_ways(["vq.tokenizer"], lfq, photos, tmp_path)

@@ -129,7 +129,7 @@ def test_the_smallest_preset_from_end_to_end(cluster: None, tmp_path: Path) -> N
     assert log_of(tmp_path).count("has been submitted with SLURM jobid") >= 15
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_preempted_training_goes_on_in_its_next_attempt(cluster: None, tmp_path: Path) -> None:
     preset, longer = tmp_path / "long.yaml", yaml.safe_load(TINY.read_text())["training"] | {"iterations": 400}
     preset.write_text(yaml.safe_dump({"extends": str(TINY), "training": longer}))
