@@ -62,6 +62,35 @@ def test_what_was_kept_can_be_given_back_though_some_between_is_in_use() -> None
     assert int(done.stdout) > 250
 
 
+TILED = """
+from pathlib import Path
+import torch
+from tvqsr.fetch.progress import Steps
+from tvqsr.memory import keep_freed_memory
+from tvqsr.upscale.tiles import tiled
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+stay, seen = [], []
+def network(part):
+    seen.append(held())
+    pieces = [torch.ones(2**18) for _ in range(300)]
+    stay.append(pieces[150])
+    return part
+keep_freed_memory()
+tiled(network, torch.zeros(1, 3, 64, 200), 1, 64, lambda total: Steps("tile", total, lambda _: None))
+print(len(seen), seen[-1] - seen[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_a_tile_begins_with_as_little_as_the_first() -> None:
+    """What the one before has freed, 300 MiB in pieces, is not held on to."""
+    done = subprocess.run([sys.executable, "-c", TILED], capture_output=True, text=True, check=True)
+    tiles, more = map(int, done.stdout.split())
+    assert tiles > 3
+    assert more < 60
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is set on Linux alone")
 def test_an_older_glibc_is_given_the_most_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: dict[int, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -149,6 +150,9 @@ def test_a_folder_of_photos_and_a_large_one_in_tiles(
     for tile, out in (("128", "tiled"), ("0", "whole")):
         assert (result := tvqsr(*words, tmp_path / out, "--tile", tile)).returncode == 0, result.stderr
         assert result.stderr.count(" by tvqrap in ") == 2
+        assert "are the smallest of this network" not in result.stderr
+    result = tvqsr(*words, tmp_path / "least", "--tile", "1")
+    assert re.search(r"--tile 1: tiles of \d+ pixels are the smallest of this network, and are taken", result.stderr)
     assert sorted(file.name for file in (tmp_path / "tiled").iterdir()) == ["large.png", "more__small.png"]
     tiled, whole = (read_image(tmp_path / name / "large.png").astype(float) for name in ("tiled", "whole"))
     assert tiled.shape == whole.shape == (800, 1200, 3)

@@ -173,6 +173,20 @@ def test_a_vanished_input_is_named(copy: Path, tvqsr: Command) -> None:
         assert Path(name).name in result.stderr
 
 
+def test_weights_that_a_training_needs_and_that_are_gone_are_told_with_what_makes_them(
+    copy: Path, tvqsr: Command
+) -> None:
+    run = next(copy.glob("runs/vq.predictor-*"))
+    for written in (
+        next(copy.glob("runs/vq.tokenizer-*/seed0/weights.safetensors")),
+        run / "seed0/weights.safetensors",
+    ):
+        written.unlink()
+    result = tvqsr("train", copy, run.name)
+    assert result.returncode == 2
+    assert "weights.safetensors: missing; run snakemake with the preset" in result.stderr
+
+
 def test_rows_come_back_to_the_bit(tmp_path: Path) -> None:
     rows = pd.DataFrame(
         {"value": [0.1, 1 / 3, float("nan")], "reason": [None, None, "absent"], "image": ["a", "é", ""]}

@@ -132,9 +132,9 @@ def test_weights_of_metrics_run_nothing(copy: Path, tvqsr: Command, torch_home: 
         torch.save({"params": Harm()}, file)
     photos = copy / "data" / "photos_test" / "HR"
     result = tvqsr("score", "--sr", photos, "--hr", photos, "--crop", "4", "--protocol", protocol)
+    assert not Path("harmed").exists()
     assert "nothing in it was run" in result.stdout + result.stderr
     assert "Traceback" not in result.stderr
-    assert not Path("harmed").exists()
 
 
 @pytest.mark.parametrize("name", ["alexnet-owt-7be5be79.pth", "vgg19-dcbb9e9d.pth"])
@@ -147,9 +147,10 @@ def test_weights_of_losses_run_nothing(torch_home: Path, workspace: Path, name: 
 
     (torch_home / "hub" / "checkpoints").mkdir()
     torch.save({"features.0.weight": Harm()}, torch_home / "hub" / "checkpoints" / name)
-    with pytest.raises(UserError, match="nothing in it was run"):
+    with pytest.raises(UserError) as told:
         VggLoss("conv1_2:1") if "vgg" in name else PerceptualLoss("alex", "plain")
     assert not (workspace / "harmed").exists()
+    assert "nothing in it was run" in str(told.value)
 
 
 def test_our_yaml_makes_nothing_but_plain_values(tmp_path: Path) -> None:

@@ -140,10 +140,12 @@ def _efficiency(options: argparse.Namespace) -> None:
 def _upscale(options: argparse.Namespace) -> None:
     plan = stored(options.run)
     plan.entry(options.entry)
+    from tvqsr.efficiency.advice import for_tiles
     from tvqsr.upscale.photos import upscale_photos
 
+    what = (options.entry, options.seed, options.photo, options.output, options.tile)
     with leased_gpus(plan.preset.runtime.gpus):
-        for line in upscale_photos(plan, options.entry, options.seed, options.photo, options.output, options.tile):
+        for line in upscale_photos(plan, *what, for_tiles):
             say(line)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,23 +12,27 @@ import torch
 from tvqsr.console import say
 from tvqsr.contract import Upscaler
 from tvqsr.data.images import Pixels, read_image, to_pixels, write_png
-from tvqsr.efficiency.advice import for_tiles
 from tvqsr.errors import UserError
 from tvqsr.fetch.progress import Steps
 from tvqsr.plan import EntryPlan, Plan
 from tvqsr.plan.folders import named_images
-from tvqsr.shortage import told_out_of_memory
+from tvqsr.shortage import Shortage, told_out_of_memory
 from tvqsr.upscale.grid import grid
 from tvqsr.upscale.job import load_upscaler, to_unit
 from tvqsr.upscale.padding import padded
 from tvqsr.upscale.tiles import tiled
 
+Advice = Callable[[Shortage, int, tuple[int, int], int], str]
+"""Where memory runs short, what to do, from the tile, a photo's sides, and what the network wants of sides."""
 
-def upscale_photos(plan: Plan, entry_name: str, seed: int, source: Path, target: Path, tile: int) -> Iterator[str]:
+
+def upscale_photos(
+    plan: Plan, entry_name: str, seed: int, source: Path, target: Path, tile: int, advice: Advice
+) -> Iterator[str]:
     """Upscale a photo into a PNG, or each photo of a folder into PNGs of a folder; yields a line on each.
 
     A photo larger than `tile` pixels a side is done in tiles, 0: always whole. Raises UserError for an entry that needs
-    HR, before anything is made.
+    HR, before anything is made, and where memory runs short.
     """
     entry = _upscaling(plan, entry_name, seed)
     pairs = _pairs(source, target)
@@ -39,7 +43,7 @@ def upscale_photos(plan: Plan, entry_name: str, seed: int, source: Path, target:
         say(f"--tile {tile}: tiles of {least} pixels are the smallest of this network, and are taken")
     for photo, output in pairs:
         started = time.perf_counter()
-        pixels = _upscaled(model, device, photo, tile)
+        pixels = _upscaled(model, device, photo, tile, advice)
         write_png(output, pixels)
         seconds = time.perf_counter() - started
         yield f"{output}: {pixels.shape[1]} x {pixels.shape[0]} by {entry_name} in {seconds:.2f} s"
@@ -73,11 +77,11 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def _upscaled(model: Upscaler, device: torch.device, photo: Path, tile: int) -> Pixels:
+def _upscaled(model: Upscaler, device: torch.device, photo: Path, tile: int, advice: Advice) -> Pixels:
     image = to_unit(read_image(photo), torch.device("cpu"))
     sides = (image.shape[-2], image.shape[-1])
-    advice = partial(for_tiles, tile=tile, sides=sides, multiple=model.multiple)
-    with torch.inference_mode(), told_out_of_memory(advice):
+    told = told_out_of_memory(lambda short: advice(short, tile, sides, model.multiple))
+    with torch.inference_mode(), told:
         if tile == 0 or max(sides) <= tile:
             unit = padded(model, image.to(device), model.multiple).cpu()
         else:
