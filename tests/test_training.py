@@ -23,7 +23,7 @@ from tvqsr.cli import main
 from tvqsr.contract import Stage, Terms
 from tvqsr.data.crops import Batch, CropSampler
 from tvqsr.errors import UserError
-from tvqsr.files import write_json
+from tvqsr.files import read_json, write_json
 from tvqsr.plan import Plan
 from tvqsr.plan.preset import Runtime
 from tvqsr.plan.stored import record
@@ -71,6 +71,11 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 class StopError(Exception):
     pass
+
+
+def tokenizer(plan: Plan) -> str:
+    """The name of vanilla VQ's first run."""
+    return next(run.name for run in plan.runs.values() if (run.method.name, run.stage) == ("vq", "tokenizer"))
 
 
 def stop_at(step: int) -> Callable[[int], None]:
@@ -195,7 +200,7 @@ def test_a_stage_sees_the_running_average_of_its_generator(sampler: CropSampler,
 
 def test_a_run_leaves_weights_curve_and_record(tiny_plan: Plan, results: Path, tvqsr: Command) -> None:
     assert tvqsr("prepare", results, "photos_train").returncode == 0
-    name = next(r.name for r in tiny_plan.runs.values() if (r.method.name, r.stage) == ("vq", "tokenizer"))
+    name = tokenizer(tiny_plan)
     train(tiny_plan, name, seed=0)
     weights = load_file(tiny_plan.paths.weights(name, 0))
     assert {key.split(".")[0] for key in weights} == {"tokenizer", "discriminator"}
@@ -207,6 +212,25 @@ def test_a_run_leaves_weights_curve_and_record(tiny_plan: Plan, results: Path, t
     assert record["settings"]["codebook_size"] == 16
     assert record["images_per_second"] > 0
     assert {"git", "packages", "machine", "time"} <= set(record["made_by"])
+
+
+def test_a_run_records_the_photos_that_could_not_be_read(
+    preset: Callable[..., Path], photo: Path, workspace: Path, tvqsr: Command
+) -> None:
+    folder = workspace / "photos"
+    folder.mkdir()
+    photo.rename(folder / "fine.png")
+    (folder / "torn.png").write_bytes((folder / "fine.png").read_bytes()[:4000])
+
+    def of_files(content: dict[str, Any]) -> None:
+        content["datasets"]["photos_train"] = {"folder": str(folder), "store": "files"}
+
+    plan = Plan.load(str(preset(of_files)))
+    write_json(plan.paths.record, record(plan))
+    assert tvqsr("prepare", plan.paths.root, "photos_train").returncode == 0
+    name = tokenizer(plan)
+    train(plan, name, seed=0)
+    assert read_json(plan.paths.run_record(name, 0))["photos_left_out"] == ["torn"]
 
 
 @pytest.mark.slow
