@@ -10,7 +10,9 @@ from typing import NamedTuple
 import torch
 
 from tests.benchmarks.alone import alone
-from tvqsr.efficiency.memory import PEAK_RESET, _give_back, _resident, peak_memory
+from tvqsr.efficiency import memory as of_cpu
+from tvqsr.efficiency.memory import peak_memory
+from tvqsr.memory import resident
 
 Call = Callable[[], object]
 CALLS = 2
@@ -56,15 +58,14 @@ def forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        _give_back()
-        PEAK_RESET.write_text("5")
+        of_cpu.forget_peak()
 
 
 def peak_held(device: torch.device) -> float:
     """MiB that torch allocated on a GPU, or that this whole process had resident, at most since `forget_peak`."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return _resident("VmHWM")
+    return resident("VmHWM")
 
 
 def _peak(make: Callable[[], Call], device: torch.device, threads: int) -> Memory:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tvqsr.fetch.progress import Steps
-from tvqsr.memory import give_back_freed_memory
+from tvqsr.memory import KeptBetweenParts
 from tvqsr.upscale.grid import grid, tiles_of
 from tvqsr.upscale.padding import reflect_to_multiple
 
@@ -25,14 +25,14 @@ def tiled(
 
     Where tiles overlap, their weights go linearly from one to the other. An image that fits into one tile is given as
     it is, padded. `steps` is asked, with their number, for what tells how far they are. The result is on the CPU.
-    Memory is that of a tile and of the result: what a tile freed is given back before the next.
+    Memory is that of a tile and of the result.
     """
     height, width = image.shape[-2:]
     large = reflect_to_multiple(image, multiple)
     side, overlap = grid(tile, multiple)
     rows, columns = (tiles_of(length, side, overlap) for length in large.shape[-2:])
     told = steps(len(rows) * len(columns))
-    total, scale = torch.empty(0), 1
+    total, scale, kept = torch.empty(0), 1, KeptBetweenParts()
     for (row, top), (column, left) in product(enumerate(rows), enumerate(columns)):
         part = large[..., top : top + side, left : left + side]
         out = network(part).cpu()
@@ -44,7 +44,7 @@ def tiled(
         there = total[..., top * scale :, left * scale :][..., : out.shape[-2], : out.shape[-1]]
         there += out * (down[:, None] * across)
         del out
-        give_back_freed_memory()
+        kept.part_done()
         told.done()
     return total[..., : height * scale, : width * scale]
 
