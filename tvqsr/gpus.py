@@ -23,7 +23,7 @@ POLL_SECONDS = 0.5
 LISTED = re.compile(r"^(?P<part> +MIG .*|GPU \d+: .*)\(UUID: (?P<uuid>[^)]+)\)", re.MULTILINE)
 """A line of `nvidia-smi -L`: a GPU, or, indented, a part of the GPU above it."""
 WITHOUT_DRIVER = (9, 12)
-"""Exit codes of nvidia-smi(1): its driver is not loaded, its library is not there."""
+"""Exit codes, by the manual nvidia-smi(1): its driver is not loaded, its library is not there."""
 
 
 @contextmanager

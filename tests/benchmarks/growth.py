@@ -2,7 +2,7 @@
 
 With the number of photos, their size, the codes of a codebook, the entries of a preset and its seeds: each at three
 points, by the commands that users call, on the tiny preset's networks. Every command starts Python and torch anew, some
-seconds that do not grow: so a point less the one before is what tells. Needs ten minutes of a quiet machine.
+seconds that do not grow: so a point less the one before is what tells. Needs twenty minutes of a quiet machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tvqsr.provenance import provenance
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--quiet", "all"]
 TVQSR = [sys.executable, "-m", "tvqsr"]
 CODES = (256, 1024, 4096)
-PHOTOS, SIDES = (32, 128, 512), (64, 256, 1024)
+PHOTOS, SIDES = (64, 256, 1024), (64, 256, 1024)
 ENTRIES = (["vq"], ["vq", "esrgan"], ["vq", "esrgan", "ldl", "femasr"])
 SEEDS = ([0], [0, 1], [0, 1, 2, 3])
 PHOTO_SIDE = 64
