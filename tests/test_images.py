@@ -103,6 +103,21 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
 
 
+def test_a_tiff_that_goes_on_with_a_frame_without_sizes_is_named(tmp_path: Path) -> None:
+    """Pillow raises TypeError of it, when it is asked for the number of frames (found by tests/faults/fuzz.py)."""
+    path = tmp_path / "a.tiff"
+    Image.fromarray(RGB).save(path)
+    content = bytearray(path.read_bytes())
+    (first,) = struct.unpack_from("<I", content, 4)
+    (tags,) = struct.unpack_from("<H", content, first)
+    struct.pack_into("<I", content, first + 2 + 12 * tags, len(content))
+    path.write_bytes(content + struct.pack("<HI", 0, 0))
+    with pytest.raises(
+        UserError, match=r"a\.tiff: damaged or truncated image \(Missing dimensions\); replace the file"
+    ):
+        read_image(path)
+
+
 def test_rounding_to_8_bits() -> None:
     unit = np.array([[[-0.2, 0.0, 1.7], [0.5 / 255, 1.5 / 255, 254.6 / 255]]])
     assert to_pixels(unit).tolist() == [[[0, 0, 255], [0, 2, 255]]]

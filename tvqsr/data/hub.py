@@ -18,6 +18,7 @@ from tvqsr.fetch.space import check_room
 from tvqsr.files import remove_leftovers, written_beside
 from tvqsr.plan.schema import suggestion
 from tvqsr.plan.source import HubSet
+from tvqsr.undecodable import UNDECODABLE
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif", "MPO": ".jpg"}
 """By Pillow's names of formats."""
@@ -132,7 +133,7 @@ def _write(content: bytes, path: Path, where: str) -> None:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             suffix = SUFFIXES.get(opened.format or "")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except UNDECODABLE:
         suffix = None
     if suffix is None:
         raise UserError(f"{where}: is not an image of a known kind ({', '.join(sorted(SUFFIXES))})")

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tvqsr.errors import UserError
 from tvqsr.files import written_beside
+from tvqsr.undecodable import UNDECODABLE
 
 Pixels = NDArray[np.uint8]
 """An RGB photo: (height, width, 3), uint8."""
@@ -88,7 +89,7 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
         raise UserError(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise UserError(f"{path}: is not an image that can be read (or is damaged from its first bytes on)") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNDECODABLE as error:
         raise UserError(f"{path}: damaged or truncated image ({error}); replace the file") from None
 
 

@@ -30,6 +30,7 @@ from tvqsr.data.images import Pixels
 from tvqsr.data.signature import COARSE, Floats, Thumbnail, coarse, coarse_turned, likeness, thumbnail
 from tvqsr.data.store import open_store
 from tvqsr.files import read_json
+from tvqsr.undecodable import UNDECODABLE
 
 SIEVE = 0.5
 """Correlation of coarse descriptions from which on two photos are looked at again: 1 pair in 8000 of different ones."""
@@ -144,7 +145,7 @@ def _look(photo: Photo) -> Looks | None:
         content = photo.path.read_bytes()
         with Image.open(io.BytesIO(content)) as image:
             return Looks(photo.file or hashlib.sha256(content).hexdigest(), thumbnail(image))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except UNDECODABLE:
         # Training leaves such a photo out and says so; here it is counted.
         return None
 

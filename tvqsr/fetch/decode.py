@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from tvqsr.errors import UserError
 
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 AHEAD = 4
 """Images per worker that may wait: no list of a million."""
 
@@ -56,13 +54,15 @@ def decode(image: Path, told: str) -> None:
     """
     from PIL import Image, UnidentifiedImageError
 
+    from tvqsr.undecodable import UNDECODABLE
+
     try:
         with Image.open(image) as opened:
             # Apart from decoding: `load` passes over the checksums of PNG's pixels.
             opened.verify()
         with Image.open(image) as opened:
             opened.load()
-    except (*DAMAGED, Image.DecompressionBombError) as error:
+    except UNDECODABLE as error:
         # Pillow names the file, which is about to be removed.
         reason = "it is no image" if isinstance(error, UnidentifiedImageError) else str(error)
         raise UserError(f"{told}: is damaged ({reason}); fetch it again, or report it to its owners") from None
