@@ -68,33 +68,40 @@ import torch
 import tvqsr.memory
 from tvqsr.fetch.progress import Steps
 from tvqsr.memory import keep_freed_memory
+given = []
+give = tvqsr.memory.give_back_freed_memory
+tvqsr.memory.give_back_freed_memory = lambda: given.append(give())
 from tvqsr.upscale.tiles import tiled
 def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
-stay, seen, given = [], [], []
-give = tvqsr.memory.give_back_freed_memory
-tvqsr.memory.give_back_freed_memory = lambda: given.append(give())
+stay, seen = [], []
 def network(part):
     seen.append(held())
-    pieces = [bytearray(2**20) for _ in range(60)]
+    pieces = [bytearray(2**20) for _ in range(30)]
     for piece in pieces:
         del piece[2**12:]
     stay.extend(pieces)
     return part
 keep_freed_memory()
-tiled(network, torch.zeros(1, 3, 64, 400), 1, 64, lambda total: Steps("tile", total, lambda _: None))
-print(len(seen), seen[1], max(seen), len(given))
+silent = lambda total: Steps("tile", total, lambda _: None)
+for images in (1, 2):
+    tiled(network, torch.zeros(1, 3, 64, 400), 1, 64, silent)
+tiles, among, after = len(seen), len(given), held()
+tiled(network, torch.zeros(1, 3, 16, 16), 1, 64, silent)
+print(tiles, seen[0], max(seen), among, after, len(given) - among)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 def test_what_tiles_keep_does_not_grow_though_it_does_not_fit_the_next() -> None:
-    """Each asks for 60 MiB and frees nearly all, in holes that are a little too small for the next."""
+    """Each asks for 30 MiB and frees nearly all, in holes that are a little too small for the next; of two images."""
     done = subprocess.run([sys.executable, "-c", TILED], capture_output=True, text=True, check=True)
-    tiles, first, most, given = map(int, done.stdout.split())
-    assert tiles > 6
-    assert most < 1.3 * first
-    assert 0 < given < tiles / 2
+    tiles, first, most, given, after, of_one_tile = map(int, done.stdout.split())
+    assert tiles > 12
+    assert most < 1.3 * (first + 30)
+    assert 2 < given < tiles / 2
+    assert after < first + 30
+    assert of_one_tile == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is set on Linux alone")

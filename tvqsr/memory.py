@@ -36,7 +36,7 @@ def keep_freed_memory() -> None:
 
 
 class KeptBetweenParts:
-    """Bounds what a process keeps from one part of a work to the next, as a tile of an image; not on a GPU.
+    """Bounds what a process keeps of the CPU's memory from one part of a work to the next, as a tile of an image.
 
     What is kept lies in pieces, and of what is asked for next not all fits into them: at times there is more from part
     to part. Once it has grown by a fifth, all that is free is given back; not after every part, which would have to be

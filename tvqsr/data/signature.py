@@ -36,7 +36,7 @@ FLAT = 2.0
 def thumbnail(image: Image.Image) -> Thumbnail:
     """64 x 64 luma (BT.601) of a photo; of a JPEG only as much is decoded as that takes.
 
-    Raises OSError, SyntaxError or ValueError for a damaged file, as Pillow does.
+    Raises what Pillow does for a damaged file (`tvqsr.undecodable`).
     """
     image.draft("L", (2 * SIDE, 2 * SIDE))
     return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tvqsr.fetch.progress import Steps
-from tvqsr.memory import KeptBetweenParts
+from tvqsr.memory import KeptBetweenParts, give_back_freed_memory
 from tvqsr.upscale.grid import grid, tiles_of
 from tvqsr.upscale.padding import reflect_to_multiple
 
@@ -31,7 +31,8 @@ def tiled(
     large = reflect_to_multiple(image, multiple)
     side, overlap = grid(tile, multiple)
     rows, columns = (tiles_of(length, side, overlap) for length in large.shape[-2:])
-    told = steps(len(rows) * len(columns))
+    count = len(rows) * len(columns)
+    told = steps(count)
     total, scale, kept = torch.empty(0), 1, KeptBetweenParts()
     for (row, top), (column, left) in product(enumerate(rows), enumerate(columns)):
         part = large[..., top : top + side, left : left + side]
@@ -46,6 +47,9 @@ def tiled(
         del out
         kept.part_done()
         told.done()
+    if count > 1:
+        # So that the next image begins with as little as this one did.
+        give_back_freed_memory()
     return total[..., : height * scale, : width * scale]
 
 
