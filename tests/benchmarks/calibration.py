@@ -17,14 +17,13 @@ import pandas as pd
 from tests.calibration import IN_PYIQA, OFFICIAL, Row, rows
 from tests.conftest import ROOT
 from tvqsr.files import write_text
-
-TABLE = ROOT / "results" / "published" / "benchmarks" / "calibration.csv"
+from tvqsr.plan.paths import BENCHMARKS
 
 
 def main() -> None:
     """Write the table and print the largest errors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--csv", type=Path, default=TABLE)
+    parser.add_argument("--csv", type=Path, default=BENCHMARKS / "calibration.csv")
     parser.add_argument("--without", nargs="*", default=[], help="protocols left out (slow: pyiqa:cw_ssim, pyiqa:mad)")
     options = parser.parse_args()
     wanted = [name for name in dict.fromkeys((*OFFICIAL, *IN_PYIQA)) if name not in options.without]

@@ -25,6 +25,7 @@ from tests.conftest import ROOT, TINY
 from tvqsr.data.images import write_png
 from tvqsr.files import write_json
 from tvqsr.plan import Plan
+from tvqsr.plan.paths import BENCHMARKS
 from tvqsr.provenance import provenance
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--quiet", "all"]
@@ -47,18 +48,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", choices=MEASURED, action="append", help="may be given several times (default: all)")
-    parser.add_argument("--json", type=Path, default=ROOT / "results" / "published" / "benchmarks" / "growth.json")
+    parser.add_argument("--json", type=Path, default=BENCHMARKS / "growth.json")
     options = parser.parse_args()
     made_by = {key: provenance()[key] for key in ("machine", "python", "packages", "git")}
     print(yaml.safe_dump(made_by, sort_keys=False))
     result: dict[str, Any] = {"made_by": made_by, "cores": options.cores}
+    path = options.json.absolute()
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)
         for what in options.only or MEASURED:
             points = [{what: count} | cost for count, cost in MEASURED[what](options.cores)]
             print(tabulate(points, headers="keys", floatfmt=".1f"), "\n", flush=True)
             result[what] = points
-    write_json(options.json, result)
+    write_json(path, result)
 
 
 def measured(*commands: Sequence[str]) -> Cost:

@@ -27,6 +27,7 @@ from tests.conftest import ROOT
 from tvqsr.data.bicubic import mod_crop, resize
 from tvqsr.data.images import read_image, write_png
 from tvqsr.files import write_json
+from tvqsr.plan.paths import BENCHMARKS
 from tvqsr.provenance import provenance
 from tvqsr.score.pairs import score_photos
 from tvqsr.score.photos import Conditions, Photo
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--part", type=int, default=6, help="images between turns")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--json", type=Path, default=ROOT / "results" / "published" / "benchmarks" / "scores.json")
+    parser.add_argument("--json", type=Path, default=BENCHMARKS / "scores.json")
     options = parser.parse_args()
     os.environ.setdefault("TORCH_HOME", str(SHARED / "weights" / "torch_home"))
     made_by = {key: provenance()[key] for key in ("machine", "python", "packages", "git")}
