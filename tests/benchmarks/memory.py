@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from tests.benchmarks.alone import alone
-from tvqsr.efficiency import memory as of_cpu
+from tvqsr.efficiency.memory import forget_peak as forget_cpu_peak
 from tvqsr.efficiency.memory import peak_memory
 from tvqsr.memory import resident
 
@@ -58,7 +58,7 @@ def forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        of_cpu.forget_peak()
+        forget_cpu_peak()
 
 
 def peak_held(device: torch.device) -> float:

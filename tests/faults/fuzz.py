@@ -78,7 +78,7 @@ def text(drawn: random.Random, folder: Path) -> list[str]:
 
 def image(drawn: random.Random, folder: Path) -> list[str]:
     """An image file in some format with bytes changed, cut off, or put twice."""
-    kind = drawn.choice(["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM"])
+    kind = drawn.choice(["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "AVIF", "DDS", "JPEG2000"])
     pixels = np.random.default_rng(drawn.randrange(2**32)).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind)
@@ -97,7 +97,7 @@ def image(drawn: random.Random, folder: Path) -> list[str]:
     return ["degrade", "bicubic", "hr", "lr"] if step == "degrade" else ["overlap", "hr", "hr", "--threads", "1"]
 
 
-ENDINGS = {"JPEG": "jpg", "GIF": "png", "PPM": "png"}
+ENDINGS = {"JPEG": "jpg", "GIF": "png", "PPM": "png", "AVIF": "png", "DDS": "png", "JPEG2000": "png"}
 """Where it is not the format's own: a file's ending need not tell what it is."""
 FUZZERS: dict[str, Callable[[random.Random, Path], list[str]]] = {"preset": preset, "text": text, "image": image}
 
